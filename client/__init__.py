@@ -1,0 +1,1 @@
+"""The desktop program: session, call, studio, services, bridge, app."""

@@ -1,0 +1,1 @@
+"""The meeting as the client knows it: a pure state machine, no sockets, no Qt."""

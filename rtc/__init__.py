@@ -1,0 +1,1 @@
+"""What both ends share: signalling, RTP and RTCP, transports, caches. Imports nobody."""

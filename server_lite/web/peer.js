@@ -1,0 +1,178 @@
+// One RTCPeerConnection for everything a member sends and receives. The page always offers.
+// Own camera and microphone are sendonly sections; each producer of the others is a recvonly section.
+// A section whose producer is gone is paused and later given to another producer (media.select),
+// so that people who come and go do not make the description grow for ever.
+
+const DRAIN_MS = 1000; // a freed section rests until the last pictures of its old producer are decoded
+const CAMERA_BITRATE = 900_000; // bit/s; raising costs every viewer's link, lowering costs sharpness
+const DISCONNECTED_MS = 4000; // raising delays the repair after a cut, lowering repairs what would heal by itself
+
+/** Keeps descriptions small: VP8, then baseline H.264 (receiving only), retransmission, Opus. */
+function codecPreferences(kind, receiving) {
+  const { codecs } = RTCRtpReceiver.getCapabilities(kind) ?? { codecs: [] };
+  const is = (codec, name) => codec.mimeType.toLowerCase() === `${kind}/${name}`;
+  if (kind === "audio") return codecs.filter((codec) => is(codec, "opus"));
+  const baseline = (codec) => is(codec, "h264") && /packetization-mode=1/.test(codec.sdpFmtpLine ?? "")
+    && /profile-level-id=42e0/i.test(codec.sdpFmtpLine ?? "");
+  return [
+    ...codecs.filter((codec) => is(codec, "vp8")),
+    ...(receiving ? codecs.filter(baseline).slice(0, 1) : []),
+    ...codecs.filter((codec) => is(codec, "rtx")),
+  ];
+}
+
+const EXTENSIONS = /sdes:mid$|ssrc-audio-level$|abs-send-time$/; // what the server makes use of
+
+/** Leaves out of the offer what the server would not take anyway; browsers offer several kilobytes of it. */
+function trim(transceiver, kind, receiving) {
+  const preferences = codecPreferences(kind, receiving);
+  if (preferences.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(preferences);
+  if (!transceiver.setHeaderExtensionsToNegotiate) return;
+  const extensions = transceiver.getHeaderExtensionsToNegotiate();
+  for (const extension of extensions) {
+    if (!EXTENSIONS.test(extension.uri)) extension.direction = "stopped";
+  }
+  transceiver.setHeaderExtensionsToNegotiate(extensions);
+}
+
+/**
+ * Events: "track" (detail: {producer, track}) a producer's track is flowing or about to;
+ * "dropped" (detail: {producer}); "state" (detail: connectionState); "failed" the path is dead, make a new Peer;
+ * "problem" (detail: Refusal) the server refused an offer.
+ */
+export class Peer extends EventTarget {
+  #request;
+  #connection;
+  #sending = new Map(); // source -> transceiver
+  #slots = []; // {transceiver, kind, producer: id|null, freedAt}
+  #wanted = new Map(); // producer id -> producer
+  #mustOffer = false;
+  #running = false;
+  #closed = false;
+  #patience = null;
+
+  /** `request(message)` sends a signalling request and resolves with its answer. */
+  constructor(request) {
+    super();
+    this.#request = request;
+    this.#connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    this.#connection.addEventListener("connectionstatechange", () => this.#stateChanged());
+  }
+
+  get connectionState() { return this.#connection.connectionState; }
+
+  /** Sends `track` as `source` ("camera" or "microphone") from now on; null pauses it without an offer. */
+  async send(source, track) {
+    const transceiver = this.#sending.get(source);
+    if (transceiver) {
+      await transceiver.sender.replaceTrack(track);
+      return;
+    }
+    if (!track) return;
+    const encoding = track.kind === "video" ? { maxBitrate: CAMERA_BITRATE } : {};
+    const added = this.#connection.addTransceiver(track, { direction: "sendonly", sendEncodings: [encoding] });
+    trim(added, track.kind, false);
+    this.#sending.set(source, added);
+    this.#mustOffer = true;
+    this.#run();
+  }
+
+  /** Says which producers of other members are wanted; what is new is asked for, what is gone is let go. */
+  want(producers) {
+    this.#wanted = new Map(producers.map((producer) => [producer.id, producer]));
+    this.#run();
+  }
+
+  /** The producer whose stream arrives in section `mid`, or null. */
+  producerAt(mid) {
+    return this.#slots.find((slot) => slot.transceiver.mid === mid)?.producer ?? null;
+  }
+
+  getStats() { return this.#connection.getStats(); }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#patience);
+    this.#connection.close();
+  }
+
+  /** One negotiation at a time; what changes meanwhile is dealt with in the next round. */
+  async #run() {
+    if (this.#running || this.#closed) return;
+    this.#running = true;
+    try {
+      while (!this.#closed) {
+        const selections = this.#assign();
+        if (this.#mustOffer) await this.#offer();
+        else if (selections.length) await this.#request({ type: "media.select", receive: selections });
+        else break;
+        this.#announce();
+      }
+    } catch (refusal) {
+      if (!this.#closed) this.dispatchEvent(new CustomEvent("problem", { detail: refusal }));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Frees the sections of gone producers and finds one for each new producer. Returns what to select. */
+  #assign() {
+    const selections = new Map();
+    for (const slot of this.#slots) {
+      if (slot.producer === null || this.#wanted.has(slot.producer)) continue;
+      this.dispatchEvent(new CustomEvent("dropped", { detail: { producer: slot.producer } }));
+      Object.assign(slot, { producer: null, announced: false, freedAt: performance.now() });
+      selections.set(slot.transceiver.mid, null);
+    }
+    const served = new Set(this.#slots.map((slot) => slot.producer));
+    for (const producer of this.#wanted.values()) {
+      if (served.has(producer.id)) continue;
+      const rested = performance.now() - DRAIN_MS;
+      const free = this.#slots.find((slot) => slot.producer === null && slot.kind === producer.kind && slot.freedAt < rested);
+      if (free) {
+        free.producer = producer.id;
+        selections.set(free.transceiver.mid, producer.id);
+      } else {
+        const transceiver = this.#connection.addTransceiver(producer.kind, { direction: "recvonly" });
+        trim(transceiver, producer.kind, true);
+        this.#slots.push({ transceiver, kind: producer.kind, producer: producer.id, announced: false, freedAt: 0 });
+        this.#mustOffer = true;
+      }
+    }
+    return [...selections].map(([mid, producer]) => ({ mid, producer }));
+  }
+
+  async #offer() {
+    this.#mustOffer = false;
+    await this.#connection.setLocalDescription();
+    const sections = this.#slots.filter((slot) => slot.producer !== null);
+    const answer = await this.#request({
+      type: "media.offer",
+      sdp: this.#connection.localDescription.sdp,
+      send: [...this.#sending].map(([source, transceiver]) => ({ mid: transceiver.mid, source })),
+      receive: sections.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
+    });
+    if (!this.#closed) await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  }
+
+  #announce() {
+    for (const slot of this.#slots) {
+      if (slot.producer === null || slot.announced || this.#closed) continue;
+      slot.announced = true;
+      this.dispatchEvent(new CustomEvent("track", {
+        detail: { producer: this.#wanted.get(slot.producer) ?? { id: slot.producer }, track: slot.transceiver.receiver.track },
+      }));
+    }
+  }
+
+  #stateChanged() {
+    const state = this.#connection.connectionState;
+    clearTimeout(this.#patience);
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+    if (state === "failed") this.dispatchEvent(new CustomEvent("failed"));
+    // Browsers wait up to half a minute before they call a path failed; a new one is quicker.
+    if (state === "disconnected") {
+      this.#patience = setTimeout(() => this.dispatchEvent(new CustomEvent("failed")), DISCONNECTED_MS);
+    }
+  }
+}

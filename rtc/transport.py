@@ -1,0 +1,310 @@
+"""One peer's ICE + DTLS + SRTP path: the one place that knows aiortc's and aioice's inside.
+
+What is used of their private names is listed here and pinned by tests/rtc/test_transport_contract.py:
+
+- `RTCDtlsTransport`: `_recv`/`_send`/`role`/`state` of the ICE object, `_set_role`, `_rx_srtp`, `_tx_srtp`,
+  `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`
+- `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`, `_local_candidates`,
+  `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`, `remote_is_lite`
+- aioice `StunProtocol.transport`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pylibsrtp
+from aiortc import RTCCertificate, RTCIceGatherer, RTCIceTransport
+from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
+from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
+
+from rtc.sdp import Candidate, TransportParameters
+from rtc.udp_mux import MuxLink
+
+#: Seconds for the first connectivity check, and for the DTLS handshake. More waits for very slow networks,
+#: less frees the place of a peer that never comes sooner.
+CONNECT_TIMEOUT_S = 15.0
+
+#: Takes decrypted RTP or RTCP and the monotonic time of its arrival in seconds.
+PacketSink = Callable[[bytes, float], None]
+
+
+class Link(Protocol):
+    """What carries datagrams: a share of a UDP port, or an ICE agent of one's own."""
+
+    ufrag: str
+    password: str
+
+    async def establish(self, remote: TransportParameters) -> Any:
+        """Finds a way to the peer; returns the object that DTLS runs on. Raises ConnectionError."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def candidates(self) -> list[Candidate]: ...
+
+    async def close(self) -> None: ...
+
+
+class Certificate:
+    """Key and self-signed certificate of one end, made once per process."""
+
+    def __init__(self) -> None:
+        self.value: RTCCertificate = RTCCertificate.generateCertificate()
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        """Algorithm and value for SDP."""
+        found = next(f for f in self.value.getFingerprints() if f.algorithm == "sha-256")
+        return found.algorithm, found.value
+
+
+class _Dtls(RTCDtlsTransport):
+    """Hands decrypted packets over as bytes instead of parsing them for receivers of its own."""
+
+    on_rtp: PacketSink
+    on_rtcp: PacketSink
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        self.on_rtp(data, time.monotonic())
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        self.on_rtcp(data, time.monotonic())
+
+
+class ServerLink:
+    """The server's end: a share of the one UDP port."""
+
+    def __init__(self, link: MuxLink, candidates: list[Candidate]) -> None:
+        self._link = link
+        self._candidates = candidates
+        self.ufrag, self.password = link.ufrag, link.password
+        self.send = link.send
+
+    def candidates(self) -> list[Candidate]:
+        return self._candidates
+
+    async def establish(self, remote: TransportParameters) -> MuxLink:
+        await self._link.wait_ready(CONNECT_TIMEOUT_S)
+        return self._link
+
+    async def close(self) -> None:
+        self._link.close()
+
+
+class ClientLink:
+    """The client's end: a full ICE agent that controls, from the local addresses that lead to the server."""
+
+    def __init__(self) -> None:
+        self._gatherer = RTCIceGatherer(iceServers=[])
+        # Two ends that both begin as controlled hung now and then; the one who offers controls.
+        self._gatherer._connection.ice_controlling = True
+        self._ice = RTCIceTransport(self._gatherer)
+        own = self._gatherer.getLocalParameters()
+        self.ufrag, self.password = str(own.usernameFragment), str(own.password)
+        self._sendto: Callable[[bytes, Any], None] | None = None
+        self._remote: Any = None
+
+    def candidates(self) -> list[Candidate]:
+        """None: the server is ICE-lite and learns our address from the first check."""
+        return []
+
+    async def establish(self, remote: TransportParameters) -> RTCIceTransport:
+        hosts = [c.host for c in remote.candidates if c.protocol == "udp"]
+        connection = self._gatherer._connection
+        connection._local_candidates_start = True
+        connection._local_candidates += await connection.get_component_candidates(
+            component=1, addresses=local_addresses_towards(hosts)
+        )
+        connection._local_candidates_end = True
+        for candidate in remote.candidates:
+            if candidate.protocol == "udp":
+                await self._ice.addRemoteCandidate(_to_aiortc(candidate))
+        await self._ice.addRemoteCandidate(None)
+        parameters = RTCIceParameters(remote.ufrag, remote.password, remote.ice_lite)
+        try:
+            await asyncio.wait_for(self._ice.start(parameters), CONNECT_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise ConnectionError("no answer to connectivity checks") from None
+        if self._ice.state != "completed":
+            raise ConnectionError("no answer to connectivity checks")
+        pair = connection._nominated[1]
+        self._sendto, self._remote = pair.protocol.transport.sendto, pair.remote_addr
+        return self._ice
+
+    def send(self, data: bytes) -> None:
+        if self._sendto is not None:
+            self._sendto(data, self._remote)
+
+    async def close(self) -> None:
+        self._sendto = None
+        await self._ice.stop()
+
+
+class PeerTransport:
+    """Encrypted packets to and from one peer.
+
+    `connect()` once; then `send_rtp`/`send_rtcp` at will (dropped and counted while not connected) and
+    `on_rtp`/`on_rtcp` are called with decrypted packets. `on_closed` is called once if the peer ends it.
+    """
+
+    def __init__(
+        self,
+        link: ServerLink | ClientLink,
+        certificate: Certificate,
+        *,
+        on_rtp: PacketSink,
+        on_rtcp: PacketSink,
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
+        self._link = link
+        self._certificate = certificate
+        self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        self._on_closed = on_closed
+        self._dtls: _Dtls | None = None
+        self._tx: pylibsrtp.Session | None = None
+        self._rx: pylibsrtp.Session | None = None
+        self.dropped: Counter[str] = Counter()
+
+    @property
+    def connected(self) -> bool:
+        return self._tx is not None
+
+    def local_parameters(self, setup: str) -> TransportParameters:
+        """What to write into our SDP; `setup` is actpass, active or passive (RFC 8842)."""
+        return TransportParameters(
+            ufrag=self._link.ufrag,
+            password=self._link.password,
+            fingerprint=self._certificate.fingerprint,
+            setup=setup,
+            candidates=self._link.candidates(),
+            ice_lite=isinstance(self._link, ServerLink),
+        )
+
+    async def connect(self, remote: TransportParameters, *, dtls_role: str) -> None:
+        """ICE, then DTLS as `client` or `server`, then SRTP keys. Raises ConnectionError with the step."""
+        ice: Any = await self._link.establish(remote)
+        dtls = _Dtls(ice, [self._certificate.value])
+        dtls.on_rtp, dtls.on_rtcp = self._on_rtp, self._on_rtcp
+        dtls._set_role(dtls_role)
+        self._dtls = dtls
+        fingerprint = RTCDtlsFingerprint(*remote.fingerprint)
+        try:
+            await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), CONNECT_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise ConnectionError("the DTLS handshake did not finish") from None
+        if dtls.state != "connected":
+            raise ConnectionError("the DTLS handshake failed")
+        self._tx, self._rx = dtls._tx_srtp, dtls._rx_srtp
+        dtls.on("statechange", self._state_changed)
+        if isinstance(ice, MuxLink):
+            ice.media_sink = self._srtp_received
+
+    def send_rtp(self, data: bytes) -> None:
+        if self._tx is None:
+            self.dropped["not-connected"] += 1
+            return
+        self._link.send(self._tx.protect(data))
+
+    def send_rtcp(self, data: bytes) -> None:
+        if self._tx is None:
+            self.dropped["not-connected"] += 1
+            return
+        self._link.send(self._tx.protect_rtcp(data))
+
+    @property
+    def cipher(self) -> str:
+        """The negotiated SRTP protection profile; empty before DTLS is done."""
+        if self._dtls is None or self._dtls._ssl is None or not self.connected:
+            return ""
+        profile: bytes = self._dtls._ssl.get_selected_srtp_profile()
+        return profile.decode()
+
+    def data_channels(self, on_channel: Callable[[RTCDataChannel], None] | None = None) -> DataChannels:
+        """SCTP over this path; call once on each end, after `connect`."""
+        if self._dtls is None:
+            raise ConnectionError("data channels need a connected path")
+        return DataChannels(self._dtls, on_channel)
+
+    async def close(self) -> None:
+        """Says goodbye in DTLS and frees the path."""
+        self._tx = self._rx = None
+        self._on_closed = None
+        if self._dtls is not None:
+            self._dtls.remove_all_listeners()
+            await self._dtls.stop()
+        await self._link.close()
+
+    def _srtp_received(self, data: bytes) -> None:
+        # The server's path: straight from the socket, without a task switch per packet.
+        if self._rx is None:
+            return
+        try:
+            if len(data) > 1 and 192 <= data[1] <= 223:  # RFC 5761 section 4
+                self._on_rtcp(self._rx.unprotect_rtcp(data), time.monotonic())
+            else:
+                self._on_rtp(self._rx.unprotect(data), time.monotonic())
+        except pylibsrtp.Error:  # forged, replayed or too old
+            self.dropped["srtp"] += 1
+
+    def _state_changed(self) -> None:
+        if self._dtls is not None and self._dtls.state in ("closed", "failed"):
+            self._tx = self._rx = None
+            callback, self._on_closed = self._on_closed, None
+            if callback is not None:
+                callback()
+
+
+class DataChannels:
+    """Reliable or partly reliable messages over a connected path (RFC 8831)."""
+
+    MAX_MESSAGE_BYTES = 65536
+
+    def __init__(self, dtls: _Dtls, on_channel: Callable[[RTCDataChannel], None] | None) -> None:
+        self._sctp = RTCSctpTransport(dtls)
+        if on_channel is not None:
+            self._sctp.on("datachannel", on_channel)
+
+    async def start(self, remote_port: int = 5000) -> None:
+        await self._sctp.start(RTCSctpCapabilities(maxMessageSize=self.MAX_MESSAGE_BYTES), remote_port)
+
+    def open(self, label: str) -> RTCDataChannel:
+        return RTCDataChannel(self._sctp, RTCDataChannelParameters(label=label))
+
+    async def close(self) -> None:
+        await self._sctp.stop()
+
+
+def local_addresses_towards(hosts: list[str]) -> list[str]:
+    """Our addresses from which the system would reach `hosts`, without sending anything."""
+    found: list[str] = []
+    for host in hosts:
+        try:
+            family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((host, 9))
+                address = str(probe.getsockname()[0])
+        except (OSError, ValueError):
+            continue
+        if address not in found:
+            found.append(address)
+    return found
+
+
+def _to_aiortc(candidate: Candidate) -> RTCIceCandidate:
+    return RTCIceCandidate(
+        component=candidate.component,
+        foundation=candidate.foundation,
+        ip=candidate.host,
+        port=candidate.port,
+        priority=candidate.priority,
+        protocol=candidate.protocol,
+        type=candidate.type,
+    )

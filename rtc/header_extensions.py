@@ -1,0 +1,70 @@
+"""The header extensions that are negotiated, and the values they carry."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+from rtc.errors import PacketError
+
+MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 9143
+AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
+ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+
+#: The wire value of digital silence.
+SILENCE: Final = 127
+
+
+class AudioLevel(NamedTuple):
+    """How loud a packet of sound is: `level` in -dBov, 0 (loudest) .. 127 (silence)."""
+
+    voice: bool
+    level: int
+
+
+def encode_audio_level(voice: bool, level: float) -> bytes:
+    """One byte (RFC 6464 section 3). `level` is in dBov; its sign may be left off, as on the wire.
+
+    Anything beyond 127 dB down, infinity and NaN count as silence.
+    """
+    size = abs(level)
+    wire = SILENCE if math.isnan(size) or size > SILENCE else round(size)
+    return bytes((wire | 0x80 if voice else wire,))
+
+
+def decode_audio_level(value: bytes) -> AudioLevel:
+    """Reads the extension (a two-byte form carries one byte of padding). Raises PacketError when empty."""
+    if not value:
+        raise PacketError("audio level extension is empty")
+    return AudioLevel(value[0] > 0x7F, value[0] & 0x7F)
+
+
+def encode_abs_send_time(seconds: float) -> bytes:
+    """24 bits, 6.18 fixed point seconds, wrapping every 64 s."""
+    return (int(seconds * 262144) & 0xFFFFFF).to_bytes(3, "big")
+
+
+def decode_abs_send_time(value: bytes) -> float:
+    """Seconds, 0 <= t < 64. Raises PacketError unless the value has three bytes."""
+    if len(value) != 3:
+        raise PacketError("abs-send-time extension is not three bytes")
+    return int.from_bytes(value, "big") / 262144
+
+
+def encode_mid(mid: str) -> bytes:
+    """The media section's identification tag as it goes on the wire (UTF-8, at most 255 bytes)."""
+    value = mid.encode()
+    if not 1 <= len(value) <= 255:
+        raise PacketError("mid must have 1 to 255 bytes")
+    return value
+
+
+def decode_mid(value: bytes) -> str:
+    """The media section's identification tag. Raises PacketError when it is empty or not UTF-8."""
+    try:
+        mid = value.decode()
+    except UnicodeDecodeError as error:
+        raise PacketError("mid extension is not UTF-8") from error
+    if not mid:
+        raise PacketError("mid extension is empty")
+    return mid

@@ -1,0 +1,112 @@
+"""The checks that guard the other tests can fail: each is shown something bad and must say so."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.leaks import Belongings, left_behind
+from tests.support.qt_messages import QtMessages
+
+ROOT = Path(__file__).parents[2]
+
+BAD_TESTS = """
+import asyncio, subprocess, sys, threading, warnings
+
+class Held:
+    thing = None
+
+def test_thread():
+    threading.Thread(target=threading.Event().wait, name="forgotten", daemon=True).start()
+
+def test_loop():
+    Held.thing = asyncio.new_event_loop()
+
+async def test_task():
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                return
+    Held.task = asyncio.create_task(stubborn(), name="forgotten-task")
+
+def test_warning():
+    warnings.warn("old ways", DeprecationWarning)
+
+def test_good():
+    pass
+
+async def test_good_async():
+    await asyncio.sleep(0)
+"""
+
+
+def test_a_leftover_thread_is_named() -> None:
+    known = Belongings.now()
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait, name="left-over")
+    thread.start()
+    try:
+        assert any("left-over" in sentence for sentence in left_behind(known, grace=0))
+    finally:
+        leave.set()
+        thread.join()
+    assert left_behind(known) == []
+
+
+def test_an_open_event_loop_is_named() -> None:
+    known = Belongings.now()
+    loop = asyncio.new_event_loop()
+    try:
+        assert any("event loop" in sentence for sentence in left_behind(known, grace=0))
+    finally:
+        loop.close()
+    assert left_behind(known) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="child processes are listed from /proc")
+def test_a_living_child_is_named() -> None:
+    known = Belongings.now()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert any(str(child.pid) in sentence for sentence in left_behind(known, grace=0))
+    finally:
+        child.communicate(b"\n")
+    assert left_behind(known) == []
+
+
+def test_qt_messages_are_sorted_into_expected_and_not() -> None:
+    messages = QtMessages()
+    messages.expect("on purpose")
+    messages.take("This plugin does not support raise()")
+    messages.take("this was on purpose")
+    assert messages.drain() == []
+    messages.take("Binding loop detected for property width")
+    assert messages.drain() == ["Binding loop detected for property width"]
+    messages.forget_expectations()
+    messages.take("this was on purpose")
+    assert messages.drain() == ["this was on purpose"]
+
+
+def test_a_run_with_bad_tests_fails_each_of_them(tmp_path: Path) -> None:
+    (tmp_path / "test_bad.py").write_text(BAD_TESTS)
+    (tmp_path / "conftest.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import *\n"
+        f"import tests.conftest\ntests.conftest.HERE = __import__('pathlib').Path({str(tmp_path)!r})\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-q", str(tmp_path)]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+    )
+    assert "a thread still runs: forgotten" in result.stdout
+    assert "an event loop was not closed" in result.stdout
+    assert "1 asyncio task(s) running" in result.stdout
+    assert "old ways" in result.stdout
+    # A leftover is an error of the test's end, so the body itself counts as passed.
+    assert "2 failed, 4 passed, 2 errors" in result.stdout

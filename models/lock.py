@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from models.errors import FetchCancelled
+from models.errors import FetchCancelledError
 
 _RETRY_SECONDS = 0.1  # lower notices a free lock sooner and wakes the processor more often
 
@@ -44,11 +44,11 @@ else:
 
 @contextmanager
 def held_lock(path: Path, cancel: threading.Event) -> Iterator[None]:
-    """Hold the lock file; wait for another holder until `cancel` is set (then FetchCancelled)."""
+    """Hold the lock file; wait for another holder until `cancel` is set (then FetchCancelledError)."""
     with path.open("a+b") as stream:
         while not _try_lock(stream):
             if cancel.wait(_RETRY_SECONDS):
-                raise FetchCancelled
+                raise FetchCancelledError
         try:
             yield
         finally:

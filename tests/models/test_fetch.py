@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from models.cache import cached_path
-from models.errors import FetchCancelled, FetchError
+from models.errors import FetchCancelledError, FetchError
 from models.fetch import fetch, missing
 from models.manifest import Manifest, Source
 from models.progress import Progress
@@ -30,7 +31,7 @@ class Index:
         self.downloads += 1
         on_bytes(len(self.data) // 2)
         if cancel.is_set():
-            raise FetchCancelled
+            raise FetchCancelledError
         path = into / source.file
         path.write_bytes(self.data)
         on_bytes(len(self.data))
@@ -148,7 +149,7 @@ def test_progress_counts_every_byte_once_and_only_forward(
 
 def test_cancelling_leaves_nothing(package: Path, manifest: Manifest, cache: Path) -> None:
     cancel = threading.Event()
-    with pytest.raises(FetchCancelled, match="was stopped"):
+    with pytest.raises(FetchCancelledError, match="was stopped"):
         fetch(
             ["one"],
             cache=cache,
@@ -163,21 +164,13 @@ def test_cancelling_leaves_nothing(package: Path, manifest: Manifest, cache: Pat
 
 def test_fetchers_at_the_same_time_download_once(package: Path, manifest: Manifest, cache: Path) -> None:
     index = Index(package)
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            paths = fetch(["one", "two"], cache=cache, manifest=manifest, download=index)
-            assert [path.read_bytes() for path in paths.values()] == list(MEMBERS.values())
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [
+            pool.submit(fetch, ["one", "two"], cache=cache, manifest=manifest, download=index)
+            for _ in range(6)
+        ]
+    for job in jobs:
+        assert [path.read_bytes() for path in job.result().values()] == list(MEMBERS.values())
     assert index.downloads == 1
 
 

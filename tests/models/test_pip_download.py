@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import FetchCancelled, FetchError
+from models.errors import FetchCancelledError, FetchError
 from models.manifest import Source
 from models.pip_download import download_arguments, knows_raw_progress, pip_download
 
@@ -75,7 +75,7 @@ time.sleep(600)
 """
     into = tmp_path / "into"
     into.mkdir()
-    with pytest.raises(FetchCancelled):
+    with pytest.raises(FetchCancelledError):
         pip_download(SOURCE, into, lambda _: cancel.set(), cancel, stand_in(tmp_path, body))
     assert running.exists()
     assert not [thread for thread in threading.enumerate() if thread.name == "pip-output"]

@@ -1,0 +1,1 @@
+"""Measurements of Hearth and of its peers, side by side, each in one run on one machine."""

@@ -1,0 +1,59 @@
+"""`python -m bench NAME [--json FILE]`: run one bench, print its table, keep its numbers."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.result import Result, complaints, table, write_json
+
+#: name -> (module with `run() -> Result`, what it measures)
+BENCHES: dict[str, tuple[str, str]] = {
+    "first-call": ("bench.first_call", "a whole call: join time, pixel to pixel, CPU of client and server"),
+    "packets": ("bench.packets", "parse, write and rewrite RTP and RTCP packets"),
+    "media-costs": ("bench.media_costs", "encode, decode, mix and paint, per picture and per sound frame"),
+}
+
+
+def run_bench(name: str) -> dict[str, Any]:
+    """Run the named bench; its JSON form, checked. RuntimeError when it does not keep the promised form."""
+    module = importlib.import_module(BENCHES[name][0])
+    outcome = module.run()
+    result = outcome.to_dict() if isinstance(outcome, Result) else dict(outcome)
+    if found := complaints(result):
+        raise RuntimeError(f"The bench {name} gave a result in a wrong form: {'; '.join(found)}.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None, benches: Mapping[str, tuple[str, str]] = BENCHES) -> int:
+    """Run one bench by name; without a name list them."""
+    listing = "\n".join(f"  {name:12} {words}" for name, (_, words) in benches.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog=f"benches:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", choices=sorted(benches), metavar="NAME")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    options = parser.parse_args(argv)
+    if options.name is None:
+        print(f"Which bench?\n{listing}")
+        return 2
+    try:
+        result = run_bench(options.name)
+        print(table(result))
+        if options.json is not None:
+            write_json(result, options.json)
+    except (OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

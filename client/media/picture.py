@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
+
+
+def plane_view(plane: VideoPlane, columns: int, rows: int) -> Plane:
+    """The visible samples of a plane of PyAV as an array of shape (rows, columns); no copy."""
+    stride = plane.line_size
+    # PyAV's plane offers the buffer protocol, which its type hints do not say.
+    flat: Plane = np.frombuffer(cast(memoryview, plane), np.uint8)
+    return flat[: rows * stride].reshape(rows, stride)[:, :columns]
 
 
 @dataclass(slots=True)
@@ -17,10 +26,10 @@ class Picture:
     """An I420 picture (BT.601 or as the stream says, limited range), 8 bits a sample.
 
     `planes` are Y, U and V as two-dimensional uint8 arrays of the visible samples only: Y has shape
-    (height, width), U and V ((height + 1) // 2, (width + 1) // 2). Rows lie `strides[i]` bytes apart, which may
-    be more than the row is wide: copy row by row unless they are equal. `captured_at` is in monotonic seconds:
-    for own pictures when they were taken, for received ones when their last packet arrived. `keep` owns the
-    memory. Whoever holds a picture reads it only.
+    (height, width), U and V ((height + 1) // 2, (width + 1) // 2). Rows lie `strides[i]` bytes apart, which
+    may be more than the row is wide: copy row by row unless they are equal. `captured_at` is in monotonic
+    seconds: for own pictures when they were taken, for received ones when their last packet arrived. `keep`
+    owns the memory. Whoever holds a picture reads it only.
     """
 
     width: int
@@ -41,10 +50,8 @@ class Picture:
         planes = []
         strides = []
         for plane, (columns, rows) in zip(frame.planes, sizes, strict=True):
-            stride = plane.line_size
-            flat = np.frombuffer(plane, np.uint8)
-            planes.append(flat[: rows * stride].reshape(rows, stride)[:, :columns])
-            strides.append(stride)
+            planes.append(plane_view(plane, columns, rows))
+            strides.append(plane.line_size)
         return cls(
             width,
             height,
@@ -87,7 +94,5 @@ class Picture:
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         for source, target in zip(self.planes, frame.planes, strict=True):
             rows, columns = source.shape
-            stride = target.line_size
-            view = np.frombuffer(target, np.uint8)[: rows * stride].reshape(rows, stride)
-            view[:, :columns] = source
+            plane_view(target, columns, rows)[:] = source
         return frame

@@ -1,4 +1,4 @@
-"""A slot that holds the latest value: a producer never waits, a value that was not fetched in time is counted."""
+"""A slot for the latest value: a producer never waits, a value not fetched in time is dropped and counted."""
 
 from __future__ import annotations
 

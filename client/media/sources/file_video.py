@@ -1,0 +1,100 @@
+"""A video file as a camera: looped, scaled to the asked size, paced by the clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import av
+import av.error
+from av.container import InputContainer
+
+from client.media import mark
+from client.media.fit import fill
+from client.media.picture import Picture
+from client.media.sources.errors import SourceError
+from client.media.sources.specs import FileVideoSpec
+
+
+class FileVideoReader:
+    """Decodes as it goes; pictures of the file are shown or repeated so that its own speed is kept."""
+
+    def __init__(self, spec: FileVideoSpec) -> None:
+        self.name = os.path.basename(spec.path)
+        self.period: float | None = 1.0 / spec.fps
+        self._spec = spec
+        self._container = _open(spec.path)
+        self._frames = self._timeline()
+        self._position = 0.0  # seconds of film shown so far
+        self._current = self._advance()
+        self._next: tuple[float, av.VideoFrame] | None = self._advance()
+
+    def read(self, now: float) -> Picture:
+        """The picture of the film that is due, as a copy of its own, captured and marked `now`."""
+        while self._next is not None and self._next[0] <= self._position:
+            self._current, self._next = self._next, self._advance()
+        self._position += 1.0 / self._spec.fps
+        frame = fill(self._current[1], self._spec.width, self._spec.height)
+        picture = Picture.from_av(frame, now)
+        if self._spec.mark is not None:
+            # The film's frame may be shown again, so the strip goes onto a copy unless scaling made one.
+            if frame is self._current[1]:
+                picture = Picture.from_buffer(picture.to_i420_array(), picture.width, picture.height, now)
+            mark.paint(picture.planes, self._spec.mark, now)
+        return picture
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _advance(self) -> tuple[float, av.VideoFrame]:
+        try:
+            return next(self._frames)
+        except StopIteration:
+            raise SourceError(
+                f"The video file {self.name} has no pictures in it. Choose another file."
+            ) from None
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceError(
+                f"The video file {self.name} cannot be read any further. Choose another file."
+            ) from error
+
+    def _timeline(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames with the second at which each is due, round after round without end."""
+        offset = 0.0
+        while True:
+            last = offset
+            step = 1.0 / 30.0
+            stream = self._container.streams.video[0]
+            if stream.average_rate:
+                step = 1.0 / float(stream.average_rate)
+            first: float | None = None
+            for frame in self._container.decode(stream):
+                if not isinstance(frame, av.VideoFrame):
+                    continue
+                time = frame.time if frame.time is not None else 0.0
+                if first is None:
+                    first = time
+                last = max(last, offset + time - first)
+                yield last, frame
+            if first is None:
+                return
+            offset = last + step
+            self._container.seek(0)
+
+
+def _open(path: str) -> InputContainer:
+    name = os.path.basename(path)
+    try:
+        container = av.open(path)
+    except FileNotFoundError:
+        raise SourceError(f"The video file {name} is not there. Choose another file.") from None
+    except PermissionError:
+        raise SourceError(f"The video file {name} may not be read. Change its permissions.") from None
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(f"The file {name} is no video that can be played. Choose another file.") from error
+    if not container.streams.video:
+        container.close()
+        raise SourceError(f"The file {name} has no picture in it. Choose a video file.")
+    container.streams.video[0].thread_count = 1
+    return container

@@ -6,6 +6,9 @@ import { Peer } from "./peer.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3000; // raising spares a returning server, lowering brings people back sooner
+// What one offer has room for (64 KiB a message, about 1 KiB a section): the rest are shown by their initials.
+const MOST_PICTURES = 24;
+const MOST_VOICES = 40;
 const RETRY_CODES = new Set(["server-unreachable", "connection-lost"]); // another try may go better
 
 /**
@@ -121,7 +124,8 @@ export class Meeting extends EventTarget {
 
   #want() {
     const others = [...this.members.values()].filter((member) => member.id !== this.me);
-    this.#peer?.want(others.flatMap((member) => member.producers));
+    const of = (kind, most) => others.flatMap((member) => member.producers).filter((p) => p.kind === kind).slice(0, most);
+    this.#peer?.want([...of("video", MOST_PICTURES), ...of("audio", MOST_VOICES)]);
     if (others.length === 0 && !this.#tracks.microphone && !this.#tracks.camera) this.#tell("state", ""); // nothing to secure yet
   }
 

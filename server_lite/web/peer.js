@@ -145,12 +145,11 @@ export class Peer extends EventTarget {
   async #offer() {
     this.#mustOffer = false;
     await this.#connection.setLocalDescription();
-    const sections = this.#slots.filter((slot) => slot.producer !== null);
     const answer = await this.#request({
       type: "media.offer",
       sdp: this.#connection.localDescription.sdp,
       send: [...this.#sending].map(([source, transceiver]) => ({ mid: transceiver.mid, source })),
-      receive: sections.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
+      receive: this.#slots.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
     });
     if (!this.#closed) await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   }

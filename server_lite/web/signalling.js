@@ -3,7 +3,7 @@
 
 export const PROTOCOLS = [1];
 export const CLIENT = "hearth-web/0.1.0";
-const ANSWER_TIMEOUT_MS = 8000; // higher: a dead path is noticed later; lower: slow phones reconnect needlessly
+const ANSWER_TIMEOUT_MS = 5000; // higher: a dead path is noticed later; lower: slow phones reconnect needlessly
 const OPEN_TIMEOUT_MS = 8000;
 
 /** A request the server said no to, or could not be asked. `sentence` is for people, `code` for programs. */

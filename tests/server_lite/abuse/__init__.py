@@ -1,0 +1,1 @@
+"""What strangers send to the real server process, and that it does no harm."""

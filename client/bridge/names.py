@@ -1,0 +1,70 @@
+"""People's names as the screen needs them: checked, shortened to initials, turned into a colour."""
+
+from __future__ import annotations
+
+import unicodedata
+from math import cos, pi, sin
+from zlib import crc32
+
+#: The longest name a server admits, in characters.
+NAME_LIMIT = 64
+
+#: Lightness and chroma (Oklch) of every initials tile. Raising the lightness makes white initials harder
+#: to read; raising the chroma leaves the sRGB gamut for some hues.
+TILE_LIGHTNESS = 0.44
+TILE_CHROMA = 0.07
+
+
+def tidy_name(text: str) -> str:
+    """`text` in composed form, without control characters, and with single spaces."""
+    composed = unicodedata.normalize("NFC", text)
+    visible = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in composed)
+    return " ".join(visible.split())
+
+
+def name_problem(text: str) -> str:
+    """What is wrong with a name as one sentence; empty when nothing is."""
+    name = tidy_name(text)
+    if not name:
+        return "Type your name, so that the others know who you are."
+    if len(name) > NAME_LIMIT:
+        return f"Use {NAME_LIMIT} characters or fewer for your name. This one has {len(name)}."
+    return ""
+
+
+def initials(name: str) -> str:
+    """One or two letters that stand for a name: of its first and of its last word."""
+    words = [word for word in tidy_name(name).split() if any(c.isalnum() for c in word)]
+    if not words:
+        return "?"
+    letters = [next(c for c in word if c.isalnum()) for word in words]
+    picked = letters[0] if len(letters) == 1 else letters[0] + letters[-1]
+    return picked.upper()
+
+
+def name_colour(name: str) -> str:
+    """A colour for a name as `#rrggbb`: the hue from the name, the lightness the same for everybody."""
+    hue = crc32(tidy_name(name).casefold().encode()) % 360
+    return oklch(TILE_LIGHTNESS, TILE_CHROMA, hue)
+
+
+def oklch(lightness: float, chroma: float, hue: float) -> str:
+    """Oklch (lightness 0..1, chroma, hue in degrees) as sRGB `#rrggbb`; B. Ottosson, 2020."""
+    a = chroma * cos(hue * pi / 180)
+    b = chroma * sin(hue * pi / 180)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+    return "#" + "".join(f"{_encode(channel):02x}" for channel in linear)
+
+
+def _encode(linear: float) -> int:
+    """A linear channel 0..1 as an sRGB byte, held inside the gamut."""
+    value = min(1.0, max(0.0, linear))
+    curved = 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+    return round(curved * 255)

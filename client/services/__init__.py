@@ -1,0 +1,1 @@
+"""What the desktop program asks of the world outside the call: servers, files, the operating system."""

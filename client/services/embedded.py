@@ -1,0 +1,174 @@
+"""The server inside the program: its own process, started on demand, gone with its parent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtc.secret import Secret
+
+#: How long the server may take until it announces itself, in seconds. Lower fails on slow disks at the
+#: first start; higher keeps a person waiting for a server that will never come.
+READY_TIMEOUT = 20.0
+#: How long it may take to end after its input was closed, before it is terminated, in seconds.
+STOP_TIMEOUT = 3.0
+#: The longest announcement that is read, in bytes.
+LINE_LIMIT = 4096
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class ServerError(RuntimeError):
+    """The bundled server could not do what was asked; str() is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What the server says when it is ready. The owner key lets one open rooms."""
+
+    url: str
+    port: int
+    udp_port: int
+    owner_key: Secret
+    pid: int
+
+
+class EmbeddedServer:
+    """Starts and stops `python -m server_lite`. Methods block: call them from a worker thread."""
+
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        *,
+        arguments: Sequence[str] = (),
+        ready_timeout: float = READY_TIMEOUT,
+    ) -> None:
+        base = command or (sys.executable, "-m", "server_lite", "--announce", "--port", "0")
+        self._command = [*base, *arguments]
+        self._ready_timeout = ready_timeout
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._announcement: Announcement | None = None
+        self._complaints: deque[str] = deque(maxlen=20)
+        self._reader: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs and has announced itself."""
+        return self._announcement is not None and self._process is not None and self._process.poll() is None
+
+    @property
+    def complaints(self) -> list[str]:
+        """The last lines of the server's error output: details for a person who asks for them."""
+        return list(self._complaints)
+
+    def start(self) -> Announcement:
+        """The announcement of the running server, which is started if there is none; raises ServerError."""
+        with self._lock:
+            if self.alive and self._announcement is not None:
+                return self._announcement
+            self._end()
+            self._process = process = self._spawn()
+            self._reader = threading.Thread(
+                target=self._read_complaints, args=(process,), name="server-complaints", daemon=True
+            )
+            self._reader.start()
+            try:
+                self._announcement = self._wait_for_announcement(process)
+            except ServerError:
+                self._end()
+                raise
+            return self._announcement
+
+    def stop(self) -> None:
+        """End the server: close its input, then terminate, then kill. Harmless when it does not run."""
+        with self._lock:
+            self._end()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=_ROOT,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise ServerError(
+                f"Your computer could not start the meeting server ({error.strerror or error}). "
+                "Install Hearth again, or join a meeting of somebody else."
+            ) from error
+
+    def _wait_for_announcement(self, process: subprocess.Popen[bytes]) -> Announcement:
+        lines: list[bytes] = []
+
+        def read() -> None:
+            if process.stdout is not None:
+                lines.append(process.stdout.readline(LINE_LIMIT))
+
+        reader = threading.Thread(target=read, name="server-announcement", daemon=True)
+        reader.start()
+        reader.join(self._ready_timeout)
+        if reader.is_alive():
+            process.kill()
+            reader.join(STOP_TIMEOUT)
+            raise ServerError(
+                f"The meeting server did not start within {self._ready_timeout:.0f} seconds. "
+                "Close programs that keep the computer busy and try again."
+            )
+        return self._parse(lines[0] if lines else b"")
+
+    def _parse(self, line: bytes) -> Announcement:
+        try:
+            said: dict[str, Any] = json.loads(line)
+            return Announcement(
+                url=str(said["url"]),
+                port=int(said["port"]),
+                udp_port=int(said.get("udp_port", 0)),
+                owner_key=Secret(str(said["owner_key"])),
+                pid=int(said["pid"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if self._reader is not None and not line:
+                self._reader.join(1.0)  # it ended: its last words say why
+            why = f" It said: {self._complaints[-1]}" if self._complaints else ""
+            raise ServerError(f"The meeting server ended before it was ready. Try again.{why}") from error
+
+    def _read_complaints(self, process: subprocess.Popen[bytes]) -> None:
+        # Read to the end: a pipe that is full would stop the server.
+        if process.stderr is not None:
+            with suppress(ValueError, OSError):
+                for line in iter(lambda: process.stderr.readline(LINE_LIMIT), b""):  # type: ignore[union-attr]
+                    text = line.decode("utf-8", "replace").strip()
+                    if text:
+                        self._complaints.append(text[:300])
+
+    def _end(self) -> None:
+        process, self._process, self._announcement = self._process, None, None
+        if process is None:
+            return
+        with suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        for step in (None, process.terminate, process.kill):
+            if step is not None:
+                step()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_TIMEOUT)
+                break
+        if self._reader is not None:
+            self._reader.join(STOP_TIMEOUT)
+            self._reader = None
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

@@ -1,0 +1,79 @@
+pragma ComponentBehavior: Bound
+import QtQuick
+import Hearth
+
+// The window: one page at a time, and the keys that work on all of them.
+Window {
+    id: window
+
+    required property Program program
+    readonly property alias page: loader.item
+
+    width: 1280
+    height: 720
+    minimumWidth: 480
+    minimumHeight: 400
+    visible: true
+    title: program.page === "call" && program.meeting.title.length > 0 ? program.meeting.title + " · Hearth" : "Hearth"
+    color: Theme.ground
+
+    function toggleFullScreen() {
+        visibility = visibility === Window.FullScreen ? Window.Windowed : Window.FullScreen;
+    }
+
+    Binding {
+        target: Theme
+        property: "inCall"
+        value: window.program.page === "call"
+    }
+
+    Loader {
+        id: loader
+        anchors.fill: parent
+        focus: true
+        sourceComponent: window.program.page === "call" ? call
+                       : window.program.page === "prejoin" ? preJoin
+                       : window.program.page === "left" ? left : start
+        onLoaded: item.forceActiveFocus()
+    }
+
+    Component {
+        id: start
+        StartPage {
+            program: window.program
+        }
+    }
+    Component {
+        id: preJoin
+        PreJoinPage {
+            program: window.program
+        }
+    }
+    Component {
+        id: call
+        CallPage {
+            program: window.program
+        }
+    }
+    Component {
+        id: left
+        LeftPage {
+            program: window.program
+        }
+    }
+
+    Shortcut {
+        sequence: "F"
+        enabled: window.program.page === "call"
+        onActivated: window.toggleFullScreen()
+    }
+    Shortcut {
+        sequence: "Escape"
+        enabled: window.program.page === "call"
+        onActivated: {
+            const page = loader.item as CallPage;
+            if (page !== null && !page.closeTop() && window.visibility === Window.FullScreen)
+                window.toggleFullScreen();
+        }
+    }
+}

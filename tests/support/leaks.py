@@ -120,9 +120,9 @@ class Belongings:
         ]
 
 
-def left_behind(known: Belongings, grace: float = GRACE) -> list[str]:
+def left_behind(known: Belongings, grace: float | None = None) -> list[str]:
     """Sentences about what is new since `known`, after waiting up to `grace` real seconds for it to go."""
-    deadline = time.monotonic() + grace
+    deadline = time.monotonic() + (GRACE if grace is None else grace)
     while True:
         sentences = Belongings.now().new_since(known).sentences()
         if not sentences or time.monotonic() >= deadline:

@@ -98,7 +98,7 @@ def test_a_run_with_bad_tests_fails_each_of_them(tmp_path: Path) -> None:
     (tmp_path / "test_bad.py").write_text(BAD_TESTS)
     (tmp_path / "conftest.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import *\n"
-        f"import tests.conftest\ntests.conftest.HERE = __import__('pathlib').Path({str(tmp_path)!r})\n"
+        f"import tests.conftest, tests.support.leaks\ntests.support.leaks.GRACE = 0.2\ntests.conftest.HERE = __import__('pathlib').Path({str(tmp_path)!r})\n"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-q", str(tmp_path)]
     result = subprocess.run(

@@ -176,7 +176,7 @@ class SendStatistics:
         self._time = now
 
     def sender_report(self, ssrc: int, now: float, wall_clock: float) -> SenderReport | None:
-        """The report for this moment (`now` monotonic, `wall_clock` Unix seconds); None before the first packet.
+        """The report for `now` (monotonic) = `wall_clock` (Unix seconds); None before the first packet.
 
         Its RTP timestamp is the one a packet sampled now would bear.
         """

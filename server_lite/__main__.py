@@ -1,0 +1,199 @@
+"""`python -m server_lite`: the server alone, or as the bundled server of the desktop program."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from rtc.invitation import Invitation
+from rtc.signalling import MAX_MESSAGE_BYTES
+from server_lite.app import create_app
+from server_lite.config import Settings
+from server_lite.doorkeeper import Doorkeeper
+from server_lite.metrics import Tally
+from server_lite.state import ServerState
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs until it is stopped; returns the exit code."""
+    options = _parser().parse_args(argv)
+    settings = Settings(
+        host=options.host,
+        port=options.port,
+        udp_port=options.udp_port,
+        advertise=tuple(options.advertise),
+        state_file=options.state,
+    )
+    _raise_file_limit()
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        print(
+            f"Port {settings.port} cannot be used: {error.strerror or error}. "
+            "Stop the program that uses it, or choose another with --port.",
+            file=sys.stderr,
+        )
+        return 2
+    server = _server(settings, listener)
+    if options.announce:
+        _stop_with_parent(server)
+    try:
+        _run(server, listener, announce=options.announce, title=options.title)
+    except KeyboardInterrupt:
+        pass
+    return 0 if server.started else 2
+
+
+class HearthServer(uvicorn.Server):
+    """uvicorn that tells when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, state_of: object) -> None:
+        super().__init__(config)
+        self.app = state_of
+
+    @property
+    def hearth(self) -> ServerState:
+        state: ServerState = self.app.state.hearth  # type: ignore[attr-defined]
+        return state
+
+
+def _server(settings: Settings, listener: socket.socket) -> HearthServer:
+    tally = Tally()
+    keeper = Doorkeeper(settings, tally)
+    app = create_app(settings, tally, tcp_port=listener.getsockname()[1])
+    config = uvicorn.Config(
+        app,
+        http=keeper.http_protocol(),
+        ws=keeper.websocket_protocol(),
+        # A message beyond our own limit still gets its code and sentence; beyond this one it is cut off.
+        ws_max_size=4 * MAX_MESSAGE_BYTES,
+        ws_ping_interval=settings.ping_interval_s,
+        ws_ping_timeout=settings.ping_timeout_s,
+        ws_per_message_deflate=False,  # nothing to unpack, nothing to blow up
+        h11_max_incomplete_event_size=16 * 1024,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=3,
+        backlog=512,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+    )
+    return HearthServer(config, app)
+
+
+def _run(server: HearthServer, listener: socket.socket, *, announce: bool, title: str) -> None:
+    async def serve() -> None:
+        task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        if not task.done():
+            (_announce_to_parent if announce else _invite)(server, listener, title)
+        await task
+
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(serve())
+
+
+def _announce_to_parent(server: HearthServer, listener: socket.socket, title: str) -> None:
+    state = server.hearth
+    host, port = listener.getsockname()[:2]
+    reach = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else host  # noqa: S104
+    line = {
+        "url": f"http://{reach}:{port}",
+        "port": port,
+        "udp_port": state.port.mux.port,
+        "owner_key": state.settings.owner_key.reveal(),
+        "pid": os.getpid(),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def _invite(server: HearthServer, listener: socket.socket, title: str) -> None:
+    """Opens a meeting, unless one was remembered, and prints how to get in."""
+    state = server.hearth
+    remembered = state.meetings.invitations()
+    invitation = remembered[0] if remembered else state.meetings.open(title).invitation
+    print(f"Hearth is ready at {invitation.http_url} (media: UDP port {state.port.mux.port}).")
+    print_invitation(invitation)
+    print("Stop with Ctrl+C.", flush=True)
+
+
+def print_invitation(invitation: Invitation) -> None:
+    """Link, code and a QR code for a phone's camera."""
+    import segno
+
+    print(f"Link: {invitation.link}")
+    if invitation.code:
+        print(f"Code: {invitation.code}")
+    with contextlib.suppress(UnicodeEncodeError):  # a terminal without block characters
+        segno.make(invitation.link, error="m").terminal(out=sys.stdout, compact=True, border=2)
+
+
+def _stop_with_parent(server: uvicorn.Server) -> None:
+    """The parent holds our standard input open; when it closes, the parent is gone or wants us to stop."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        server.should_exit = True
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _raise_file_limit() -> None:
+    """A socket is a file; the usual 1,024 are too few for a thousand people."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else hard
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hearth serve", description="Hearth's server, alone.")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
+    parser.add_argument("--port", type=int, default=8443, help="TCP port; 0 takes any free one")
+    parser.add_argument("--udp-port", type=int, default=0, help="media port; 0 takes any free one")
+    parser.add_argument(
+        "--advertise", action="append", default=[], metavar="ADDRESS", help="address told to clients; repeatable"
+    )
+    parser.add_argument("--title", default="Meeting", help="title of the meeting that is opened")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="remember meetings over a restart")
+    parser.add_argument(
+        "--announce",
+        action="store_true",
+        help="for the desktop program: print one JSON line when ready, stop when standard input closes",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

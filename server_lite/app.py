@@ -1,0 +1,86 @@
+"""The FastAPI application of one server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from rtc.signalling import ProtocolError
+from rtc.transport import Certificate
+from rtc.udp_mux import UdpMux
+from server_lite import http_api
+from server_lite.addresses import media_addresses, own_addresses
+from server_lite.config import Settings
+from server_lite.meetings import Meetings
+from server_lite.metrics import Tally
+from server_lite.peer import MediaPort
+from server_lite.signalling import SignallingConnection
+from server_lite.state import ServerState
+from server_lite.version import VERSION
+from server_lite.web_files import HEADERS, add_web_files
+
+
+def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | None = None) -> FastAPI:
+    """The application. The UDP port is bound when it starts and freed when it stops.
+
+    `tcp_port` is the port of the HTTP socket if the system chose it; it stands in invitations.
+    """
+    tally = tally or Tally()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        mux = await UdpMux.open(settings.host, settings.udp_port)
+        certificate = await asyncio.to_thread(Certificate)
+        candidates = mux.candidates(media_addresses(settings.host, settings.advertise))
+        port = MediaPort(mux, candidates, certificate)
+
+        def where() -> tuple[str, int]:
+            return invitation_host(settings), tcp_port or settings.port
+
+        app.state.hearth = ServerState(settings, port, Meetings(settings, port, where), tally)
+        try:
+            yield
+        finally:
+            await app.state.hearth.meetings.close()
+            await mux.close()
+
+    app = FastAPI(title="Hearth server", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.include_router(http_api.router)
+    add_web_files(app)
+
+    @app.websocket("/ws")
+    async def signalling(socket: WebSocket) -> None:
+        state: ServerState = app.state.hearth
+        await SignallingConnection(socket, state.meetings, settings, tally).run()
+
+    @app.exception_handler(ProtocolError)
+    async def refused(request: Request, error: ProtocolError) -> JSONResponse:
+        tally.refusals[error.code] += 1
+        return http_api.problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return http_api.problem(ProtocolError("request-invalid", "The request has a value that is not allowed."))
+
+    @app.middleware("http")
+    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return app
+
+
+def invitation_host(settings: Settings) -> str:
+    """The address that stands in invitations."""
+    if settings.advertise:
+        return settings.advertise[0]
+    if settings.host in ("0.0.0.0", "::"):  # noqa: S104
+        return own_addresses()[0]
+    return settings.host

@@ -1,0 +1,41 @@
+"""What a server can be told, with units and what each tunable costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rtc.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one server process."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a meeting server is there for the network
+    port: int = 8443  # TCP; 0 takes any free one
+    udp_port: int = 0  # media; 0 takes any free one
+    advertise: tuple[str, ...] = ()  # addresses told to clients; empty: those of this machine
+    owner_key: Secret = field(default_factory=lambda: Secret.random(24))  # right to open meetings
+    state_file: Path | None = None  # remembers rooms and tokens over a restart
+
+    #: Members of one room. More need more CPU per packet: everyone gets everyone's packets.
+    max_members: int = 100
+    max_rooms: int = 200
+    #: WebSockets of one address. A company behind one NAT needs many; a flood costs about 50 kB each.
+    max_connections_per_address: int = 300
+    max_connections: int = 3000
+    #: Seconds from connecting to a valid hello. Longer helps slow phones; shorter frees half-open sockets.
+    hello_timeout_s: float = 10.0
+    #: Seconds a lost member's place is kept. Together with the ping below it must stay under 10 s,
+    #: since a dead tile should be gone by then; longer rides out longer network cuts.
+    lost_grace_s: float = 5.5
+    ping_interval_s: float = 1.5
+    ping_timeout_s: float = 2.5
+    #: Messages per second of one member, and the burst. Renegotiation in a join storm needs a burst.
+    message_rate: float = 20.0
+    message_burst: float = 100.0
+    #: Bytes waiting to be read by a slow client before it is cut off.
+    max_send_queue: int = 512
+    #: Bit/s that a sender of video is told it may use, until the estimator decides.
+    video_bitrate_cap: int = 2_500_000

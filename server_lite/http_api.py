@@ -1,0 +1,126 @@
+"""The few things that are asked over HTTP. Failures are problem+json (RFC 9457) with code and sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from rtc.secret import Secret
+from rtc.signalling import PROTOCOL_VERSIONS, ProtocolError
+from server_lite import metrics
+from server_lite.state import ServerState
+from server_lite.version import VERSION
+
+router = APIRouter()
+
+MAX_BODY_BYTES = 4096
+#: Seconds for a request's body to arrive.
+BODY_TIMEOUT_S = 10.0
+_STATUS = {"token-wrong": 404, "key-wrong": 403, "rooms-full": 503, "body-too-large": 413, "body-too-slow": 408}
+
+
+class NewRoom(BaseModel):
+    """What to open."""
+
+    title: str = Field(default="Meeting", max_length=500)
+
+
+class RoomView(BaseModel):
+    """A meeting as one who holds its token may see it before joining."""
+
+    room: str
+    title: str
+    members: int
+
+
+class OpenedRoom(RoomView):
+    """A fresh meeting; the token is said here alone."""
+
+    token: str
+    link: str
+    code: str
+
+
+Authorization = Annotated[str, Header(max_length=300)]
+
+
+@router.get("/healthz")
+async def health() -> dict[str, object]:
+    return {"status": "ok", "version": VERSION, "protocol": list(PROTOCOL_VERSIONS)}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def prometheus(request: Request) -> str:
+    state: ServerState = request.app.state.hearth
+    return metrics.render(state.tally, state.port.mux, state.meetings, state.ended, 0)
+
+
+@router.post("/api/rooms", status_code=201)
+async def open_room(request: Request, authorization: Authorization = "") -> OpenedRoom:
+    state: ServerState = request.app.state.hearth
+    if _bearer(authorization) != state.settings.owner_key:
+        raise ProtocolError("key-wrong", "Only the owner of this server can open meetings on it.")
+    body = await _body(request)
+    try:
+        wanted = NewRoom.model_validate_json(body or b"{}")
+    except ValidationError:
+        raise ProtocolError("body-invalid", 'Send {"title": "..."} with at most 500 characters.') from None
+    opened = state.meetings.open(wanted.title)
+    return OpenedRoom(
+        room=opened.meeting.room.id,
+        title=opened.meeting.room.title,
+        members=0,
+        token=opened.invitation.token.reveal(),
+        link=opened.invitation.link,
+        code=opened.invitation.code,
+    )
+
+
+@router.get("/api/rooms/{room}")
+async def view_room(room: str, request: Request, authorization: Authorization = "") -> RoomView:
+    return _view(request, authorization, room)
+
+
+@router.get("/api/invitation")
+async def view_invitation(request: Request, authorization: Authorization = "") -> RoomView:
+    """The meeting of a token that came as a code, without its room."""
+    return _view(request, authorization, None)
+
+
+def problem(error: ProtocolError) -> JSONResponse:
+    status = _STATUS.get(error.code, 400)
+    return JSONResponse(
+        {"type": "about:blank", "status": status, "code": error.code, "title": error.sentence},
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+def _view(request: Request, authorization: str, room: str | None) -> RoomView:
+    state: ServerState = request.app.state.hearth
+    found = state.meetings.by_token(_bearer(authorization), room).meeting.room
+    return RoomView(room=found.id, title=found.title, members=len(found))
+
+
+def _bearer(authorization: str) -> Secret:
+    scheme, _, token = authorization.partition(" ")
+    return Secret(token.strip() if scheme.lower() == "bearer" else "")
+
+
+async def _body(request: Request) -> bytes:
+    async def read() -> bytes:
+        parts = bytearray()
+        async for part in request.stream():
+            parts += part
+            if len(parts) > MAX_BODY_BYTES:
+                raise ProtocolError("body-too-large", f"At most {MAX_BODY_BYTES} bytes are taken.")
+        return bytes(parts)
+
+    try:
+        return await asyncio.wait_for(read(), BODY_TIMEOUT_S)
+    except TimeoutError:
+        raise ProtocolError("body-too-slow", "The request's body did not arrive in time.") from None

@@ -1,0 +1,72 @@
+"""Counts of one server as Prometheus text (exposition format 0.0.4). No labels by room or person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rtc.udp_mux import UdpMux
+from server_lite.meeting import Meeting
+from server_lite.observers import Counters
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted outside of rooms."""
+
+    messages: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    slow_readers: int = 0
+    connections_refused: int = 0
+    #: Decoders this process opened. The server forwards; anything but 0 is a defect.
+    decoders_opened: int = 0
+
+
+def render(
+    tally: Tally, mux: UdpMux, meetings: Iterable[Meeting], ended: Counters, undecryptable: int
+) -> str:
+    """`ended` and `undecryptable` carry the counts of rooms that are gone."""
+    meetings = list(meetings)
+    all_counters = [ended, *(m.router.counters for m in meetings)]
+    lines: list[str] = []
+
+    def metric(name: str, kind: str, help: str, *values: tuple[str, float]) -> None:
+        lines.append(f"# HELP hearth_{name} {help}")
+        lines.append(f"# TYPE hearth_{name} {kind}")
+        lines.extend(f"hearth_{name}{labels} {value:g}" for labels, value in values)
+
+    def total(field_name: str) -> float:
+        return float(sum(getattr(c, field_name) for c in all_counters))
+
+    metric("rooms", "gauge", "Rooms that exist.", ("", len(meetings)))
+    metric("members", "gauge", "Members with a connection.", ("", sum(m.connected_members() for m in meetings)))
+    for name, help in _ROUTER_COUNTERS.items():
+        metric(f"{name}_total", "counter", help, ("", total(name)))
+    metric("decoders_opened_total", "counter", "Decoders opened; forwarding opens none.", ("", tally.decoders_opened))
+    metric("messages_total", "counter", "Signalling messages read.", ("", tally.messages))
+    metric("slow_readers_total", "counter", "Connections cut for reading too slowly.", ("", tally.slow_readers))
+    metric("connections_refused_total", "counter", "Sockets beyond the limits.", ("", tally.connections_refused))
+    refusals = [(f'{{code="{code}"}}', float(n)) for code, n in sorted(tally.refusals.items())]
+    metric("refusals_total", "counter", "Messages refused, by code.", *refusals)
+    dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(mux.dropped.items())]
+    failed = undecryptable + sum(m.dropped() for m in meetings)
+    dropped.append(('{reason="not-decryptable"}', float(failed)))
+    metric("datagrams_dropped_total", "counter", "Datagrams dropped, by reason.", *dropped)
+    metric("datagrams_in_total", "counter", "Datagrams received.", ("", mux.packets_in))
+    metric("datagrams_out_total", "counter", "Datagrams sent.", ("", mux.packets_out))
+    return "\n".join(lines) + "\n"
+
+
+_ROUTER_COUNTERS = {
+    "packets_in": "Decrypted RTP and RTCP packets received.",
+    "packets_out": "RTP and RTCP packets forwarded or made.",
+    "bytes_in": "Bytes of packets received.",
+    "bytes_out": "Bytes of packets sent.",
+    "malformed": "Packets that could not be parsed.",
+    "unknown_stream": "Packets of no agreed stream.",
+    "muted": "Packets of muted sources, dropped.",
+    "nacks_sent": "Packets asked for again.",
+    "nacks_answered": "Packets sent again.",
+    "key_frames_asked": "Key frames asked of senders.",
+}

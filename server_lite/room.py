@@ -1,0 +1,313 @@
+"""Who is in a meeting and what they may do. Pure: `handle(event, now) -> effects`, time in seconds.
+
+The signalling side turns messages into events and carries the effects out; nothing here knows a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from rtc.secret import Secret
+from rtc.signalling import PROTOCOL_VERSIONS, Message, ProtocolError, media, session
+from rtc.names import clean_name
+
+
+# What happens to a room.
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Somebody with the right token wants in; `resume` is the key of a place kept for them."""
+
+    hello: session.Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The signalling connection broke without a goodbye."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A member's path now carries these sources and no others."""
+
+    member: str
+    sources: tuple[tuple[str, media.Source], ...]  # (mid, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    member: str
+    source: media.Source
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerChanged:
+    member: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: places of lost members run out."""
+
+
+Event = Join | Leave | ConnectionLost | Publish | Mute | SpeakerChanged | Tick
+
+
+# What is to be done about it.
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The one who joined is `member` from now on; `resumed` if an old place was taken up."""
+
+    member: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    to: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Ids of a member's producers by mid, and those that ended."""
+
+    member: str
+    producers: dict[str, str]
+    ended: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseProducer:
+    producer: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The member's path and producers are to be closed."""
+
+    member: str
+
+
+Effect = Admitted | Tell | Published | PauseProducer | Gone
+
+
+@dataclass(slots=True)
+class _Member:
+    id: str
+    name: str
+    resume: Secret
+    microphone: bool
+    camera: bool
+    lost_at: float | None = None
+    producers: dict[str, media.Producer] = field(default_factory=dict)  # by mid
+
+    def public(self) -> session.Member:
+        return session.Member(
+            id=self.id,
+            name=self.name,
+            microphone=self.microphone,
+            camera=self.camera,
+            connected=self.lost_at is None,
+            producers=list(self.producers.values()),
+        )
+
+
+class Room:
+    """One meeting. `new_id` makes ids that are unique on this server."""
+
+    def __init__(
+        self,
+        id: str,
+        title: str,
+        invitation: session.Invitation,
+        *,
+        new_id: Callable[[str], str],
+        new_key: Callable[[], Secret] = Secret.random,
+        max_members: int = 100,
+        lost_grace: float = 5.5,
+    ) -> None:
+        self.id, self.title, self.invitation = id, title, invitation
+        self._new_id, self._new_key = new_id, new_key
+        self._max_members, self._lost_grace = max_members, lost_grace
+        self._members: dict[str, _Member] = {}
+        self._speaker: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Applies one event. Raises ProtocolError where it is refused; then nothing was changed."""
+        match event:
+            case Join():
+                return self._join(event.hello, now)
+            case Leave():
+                return self._remove(event.member, "left")
+            case ConnectionLost():
+                return self._lost(event.member, now)
+            case Publish():
+                return self._publish(event)
+            case Mute():
+                return self._mute(event)
+            case SpeakerChanged():
+                self._speaker = event.member
+                return self._tell_all(media.Speaker(member=event.member))
+            case Tick():
+                overdue = [
+                    m.id
+                    for m in self._members.values()
+                    if m.lost_at is not None and now - m.lost_at >= self._lost_grace
+                ]
+                return [effect for member in overdue for effect in self._remove(member, "lost")]
+
+    def producer(self, id: str) -> media.Producer | None:
+        return next((p for m in self._members.values() for p in m.producers.values() if p.id == id), None)
+
+    def dump(self) -> dict[str, object]:
+        """For diagnosis; holds no secret and no name."""
+        return {
+            "room": self.id,
+            "members": [
+                {"id": m.id, "connected": m.lost_at is None, "producers": len(m.producers)}
+                for m in self._members.values()
+            ],
+            "speaker": self._speaker,
+        }
+
+    def _join(self, hello: session.Hello, now: float) -> list[Effect]:
+        version = _common_version(hello.protocol, hello.id)
+        if hello.resume is not None:
+            member = next((m for m in self._members.values() if m.resume == hello.resume), None)
+            if member is None:
+                raise ProtocolError(
+                    "resume-expired",
+                    "You were away too long, or left. Join the meeting again.",
+                    hello.id,
+                )
+            member.lost_at = None
+            member.microphone, member.camera = hello.microphone, hello.camera
+            effects: list[Effect] = [Admitted(member.id, resumed=True)]
+            effects += self._tell_all(session.Changed(member=member.public()), but=member.id)
+        else:
+            if len(self._members) >= self._max_members:
+                raise ProtocolError(
+                    "room-full",
+                    f"The meeting is full: {self._max_members} people are inside. "
+                    "Ask somebody to make room, then join again.",
+                    hello.id,
+                )
+            member = _Member(
+                id=self._new_id("m"),
+                name=clean_name(hello.name, hello.id),
+                resume=self._new_key(),
+                microphone=hello.microphone,
+                camera=hello.camera,
+            )
+            self._members[member.id] = member
+            effects = [Admitted(member.id, resumed=False)]
+            effects += self._tell_all(session.Joined(member=member.public()), but=member.id)
+        effects.append(Tell(member.id, self._welcome(hello.id, version, member)))
+        if self._speaker is not None:
+            effects.append(Tell(member.id, media.Speaker(member=self._speaker)))
+        return effects
+
+    def _welcome(self, re: int, version: int, member: _Member) -> session.Welcome:
+        return session.Welcome(
+            re=re,
+            protocol=version,
+            room=self.id,
+            title=self.title,
+            member=member.id,
+            resume=member.resume,
+            invitation=self.invitation,
+            members=[m.public() for m in self._members.values()],
+        )
+
+    def _lost(self, id: str, now: float) -> list[Effect]:
+        member = self._members.get(id)
+        if member is None or member.lost_at is not None:
+            return []
+        member.lost_at = now
+        return self._tell_all(session.Changed(member=member.public()), but=id)
+
+    def _remove(self, id: str, reason: str) -> list[Effect]:
+        if self._members.pop(id, None) is None:
+            return []
+        effects: list[Effect] = [Gone(id)]
+        effects += self._tell_all(
+            session.Left(member=id, reason="left" if reason == "left" else "lost")
+        )
+        if self._speaker == id:
+            self._speaker = None
+            effects += self._tell_all(media.Speaker(member=None))
+        return effects
+
+    def _publish(self, event: Publish) -> list[Effect]:
+        member = self._members[event.member]
+        wanted = dict(event.sources)
+        if len(set(wanted.values())) != len(wanted):
+            raise ProtocolError("source-twice", "The same source can be sent once only.")
+        ended = [mid for mid, p in member.producers.items() if wanted.get(mid) != p.source]
+        effects: list[Effect] = []
+        gone = [member.producers.pop(mid).id for mid in ended]
+        for producer in gone:
+            effects += self._tell_all(media.Unproduced(producer=producer), but=member.id)
+        for mid, source in wanted.items():
+            if mid in member.producers:
+                continue
+            producer_view = media.Producer(
+                id=self._new_id("p"),
+                member=member.id,
+                kind="audio" if source == "microphone" else "video",
+                source=source,
+            )
+            member.producers[mid] = producer_view
+            effects += self._tell_all(media.Produced(producer=producer_view), but=member.id)
+        ids = {mid: p.id for mid, p in member.producers.items()}
+        effects.insert(0, Published(member.id, ids, tuple(gone)))
+        for p in member.producers.values():
+            effects.append(PauseProducer(p.id, self._is_muted(member, p.source)))
+        return effects
+
+    def _mute(self, event: Mute) -> list[Effect]:
+        member = self._members[event.member]
+        if event.source == "microphone":
+            member.microphone = not event.muted
+        elif event.source == "camera":
+            member.camera = not event.muted
+        effects: list[Effect] = [
+            PauseProducer(p.id, event.muted)
+            for p in member.producers.values()
+            if p.source == event.source
+        ]
+        return effects + self._tell_all(session.Changed(member=member.public()))
+
+    @staticmethod
+    def _is_muted(member: _Member, source: str) -> bool:
+        return (source == "microphone" and not member.microphone) or (
+            source == "camera" and not member.camera
+        )
+
+    def _tell_all(self, message: Message, but: str | None = None) -> list[Effect]:
+        ids: Iterable[str] = self._members
+        return [Tell(id, message) for id in ids if id != but]
+
+
+def _common_version(offered: list[int], re: int) -> int:
+    for version in PROTOCOL_VERSIONS:
+        if version in offered:
+            return version
+    if max(offered) > PROTOCOL_VERSIONS[0]:
+        sentence = "This program is newer than the meeting's server. Ask the host to update Hearth."
+    else:
+        sentence = "This program is older than the meeting's server. Update Hearth, then join again."
+    raise ProtocolError("protocol-mismatch", sentence, re)

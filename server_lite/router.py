@@ -1,0 +1,286 @@
+"""The media of one room. Pure: packets come in with their time, and what is to be sent comes back.
+
+`handle_packet(member, packet, now)` and `tick(now)` return (member, packet) pairs; packets are decrypted RTP
+or RTCP. Media is forwarded and never decoded. Time is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rtc import rtcp, rtx
+from rtc.errors import PacketError
+from rtc.rtp import RtpPacket, is_rtcp
+from server_lite.consumer import Consumer
+from server_lite.negotiation import ConsumerPlan, ProducerPlan
+from server_lite.observers import ActiveSpeaker, Counters
+from server_lite.producer import Producer
+
+#: Seconds between reception reports; also how soon a sender learns of loss (RFC 3550 section 6.2 allows
+#: less for large sessions; a path carries few streams here).
+_REPORT_S = 1.0
+#: The SSRC the server uses in its own RTCP; any value that no stream uses.
+_OWN_SSRC = 1
+_CNAME = "hearth"
+
+
+class Send(NamedTuple):
+    member: str
+    packet: bytes
+
+
+class Router:
+    """Streams of one room: who sends what, and who gets it."""
+
+    def __init__(self, video_bitrate_cap: int = 2_500_000) -> None:
+        self._bitrate_cap = video_bitrate_cap
+        self._producers: dict[str, Producer] = {}
+        self._consumers: dict[str, dict[str, Consumer]] = {}  # member -> mid -> consumer
+        self._by_ssrc: dict[str, dict[int, Producer]] = {}  # member -> SSRC -> producer
+        self._outgoing: dict[str, dict[int, Consumer]] = {}  # member -> SSRC of ours -> consumer
+        self._reports_at = 0.0
+        self.speaker = ActiveSpeaker()
+        self.counters = Counters()
+
+    # What exists.
+
+    def add_producer(self, id: str, member: str, plan: ProducerPlan) -> None:
+        """A source that `member` sends from now on. The same id again with another plan is the same source
+        on a new path: its receivers stay."""
+        old = self._producers.get(id)
+        if old is not None and old.plan == plan:
+            return
+        producer = Producer(id, member, plan)
+        table = self._by_ssrc.setdefault(member, {})
+        if old is not None:
+            producer.consumers, producer.paused = old.consumers, old.paused
+            for ssrc in old.ssrcs:
+                table.pop(ssrc, None)
+            for consumer in producer.consumers:
+                consumer.show(id)
+        self._producers[id] = producer
+        for ssrc in producer.ssrcs:
+            table[ssrc] = producer
+
+    def remove_producer(self, id: str) -> None:
+        """The source ends; its receivers keep their sections, empty."""
+        producer = self._producers.pop(id, None)
+        if producer is None:
+            return
+        table = self._by_ssrc[producer.member]
+        for ssrc in producer.ssrcs:
+            table.pop(ssrc, None)
+        for consumer in producer.consumers:
+            consumer.show(None)
+        if producer.kind == "audio":
+            self.speaker.forget(producer.member)
+
+    def pause(self, id: str, paused: bool, now: float) -> list[Send]:
+        """While paused, packets of the source are counted and dropped."""
+        producer = self._producers.get(id)
+        if producer is None or producer.paused == paused:
+            return []
+        producer.paused = paused
+        if paused:
+            if producer.kind == "audio":
+                self.speaker.forget(producer.member)
+            return []
+        for consumer in producer.consumers:
+            consumer.show(id)
+        return self._ask_key_frame(producer, now) if producer.consumers else []
+
+    def set_consumers(self, member: str, plans: Iterable[ConsumerPlan]) -> None:
+        """The sections in which `member` can receive; those not named any more end."""
+        wanted = {plan.mid: plan for plan in plans}
+        table = self._consumers.setdefault(member, {})
+        for mid in [m for m, c in table.items() if wanted.get(m) != c.plan]:
+            self._detach(table.pop(mid))
+        for mid, plan in wanted.items():
+            if mid not in table:
+                table[mid] = Consumer(member, plan)
+        self._outgoing[member] = {c.plan.ssrc: c for c in table.values()}
+
+    def show(self, member: str, mid: str, producer: str | None, now: float) -> list[Send]:
+        """Sends `producer` to `member` in section `mid`. Unknown sections and producers are ignored."""
+        consumer = self._consumers.get(member, {}).get(mid)
+        source = self._producers.get(producer) if producer is not None else None
+        if consumer is None or (producer is not None and source is None):
+            return []
+        if source is not None and consumer.source == source.id:
+            return []
+        self._detach(consumer)
+        consumer.show(producer)
+        if source is None or source.kind != consumer.plan.kind:
+            return []
+        source.consumers.append(consumer)
+        return self._ask_key_frame(source, now)
+
+    def wants(self, member: str) -> dict[str, str]:
+        """What is sent to `member`: section -> producer."""
+        return {mid: c.source for mid, c in self._consumers.get(member, {}).items() if c.source}
+
+    def remove_member(self, member: str) -> None:
+        for producer in [p.id for p in self._producers.values() if p.member == member]:
+            self.remove_producer(producer)
+        for consumer in self._consumers.pop(member, {}).values():
+            self._detach(consumer)
+        self._outgoing.pop(member, None)
+        self._by_ssrc.pop(member, None)
+        self.speaker.forget(member)
+
+    def _detach(self, consumer: Consumer) -> None:
+        source = self._producers.get(consumer.source or "")
+        if source is not None and consumer in source.consumers:
+            source.consumers.remove(consumer)
+
+    # What happens.
+
+    def handle_packet(self, member: str, packet: bytes, now: float) -> list[Send]:
+        """A decrypted packet from `member`. What cannot be used is counted and dropped."""
+        self.counters.packets_in += 1
+        self.counters.bytes_in += len(packet)
+        try:
+            sends = self._rtcp(member, packet, now) if is_rtcp(packet) else self._rtp(member, packet, now)
+        except PacketError:
+            self.counters.malformed += 1
+            return []
+        self.counters.packets_out += len(sends)
+        self.counters.bytes_out += sum(len(s.packet) for s in sends)
+        return sends
+
+    def tick(self, now: float) -> list[Send]:
+        """Time passed: repairs and key frames that are due, and reports each second."""
+        sends: list[Send] = []
+        for producer in self._producers.values():
+            missing = producer.missing(now) if not producer.paused else ()
+            if missing and producer.ssrc is not None:
+                self.counters.nacks_sent += len(missing)
+                nack = rtcp.GenericNack(_OWN_SSRC, producer.ssrc, missing)
+                sends.append(Send(producer.member, nack.serialize()))
+            if producer.key_frames.due(now):
+                sends += self._key_frame_request(producer)
+        if now - self._reports_at >= _REPORT_S:
+            self._reports_at = now
+            sends += self._reports(now)
+        self.speaker.tick(now)
+        self.counters.packets_out += len(sends)
+        return sends
+
+    def dump(self) -> dict[str, object]:
+        return {
+            "producers": [p.dump() for p in self._producers.values()],
+            "consumers": [c.dump() for t in self._consumers.values() for c in t.values()],
+            "speaker": self.speaker.current,
+        }
+
+    # RTP.
+
+    def _rtp(self, member: str, data: bytes, now: float) -> list[Send]:
+        packet = RtpPacket.parse(data)
+        producer = self._by_ssrc.get(member, {}).get(packet.ssrc) or self._adopt(member, packet)
+        if producer is None:
+            self.counters.unknown_stream += 1
+            return []
+        repaired = producer.is_repair(packet)
+        if repaired:
+            packet = rtx.decapsulate(
+                packet, producer.plan.rtx_types[packet.payload_type], producer.ssrc or packet.ssrc
+            )
+        info = producer.received(packet, now, repaired=repaired)
+        if info is None:
+            self.counters.unknown_stream += 1
+            return []
+        if producer.paused:
+            self.counters.muted += 1
+            return []
+        level: bytes | None = None
+        if producer.kind == "audio":
+            loudness = producer.audio_level(packet)
+            if loudness is not None:
+                self.speaker.heard(member, loudness, now)
+                level = packet.extensions[producer.plan.level_extension or 0]
+        sends: list[Send] = []
+        for consumer in producer.consumers:
+            out = consumer.forward(packet, info, level, now)
+            if out is not None:
+                sends.append(Send(consumer.member, out))
+        return sends
+
+    def _adopt(self, member: str, packet: RtpPacket) -> Producer | None:
+        """Finds the stream of an SSRC nobody named, by the mid in its header extension (RFC 9143)."""
+        for producer in self._producers.values():
+            mid = packet.extensions.get(producer.plan.mid_extension or 0)
+            if producer.member != member or mid != producer.plan.mid.encode():
+                continue
+            if producer.adopt(packet.ssrc, packet.payload_type):
+                self._by_ssrc[member][packet.ssrc] = producer
+                return producer
+        return None
+
+    # RTCP.
+
+    def _rtcp(self, member: str, data: bytes, now: float) -> list[Send]:
+        sends: list[Send] = []
+        ours = self._outgoing.get(member, {})
+        for packet in rtcp.parse_compound(data):
+            match packet:
+                case rtcp.SenderReport():
+                    sends += self._sender_report(member, packet, now)
+                case rtcp.GenericNack() if packet.media_ssrc in ours:
+                    repairs = ours[packet.media_ssrc].repair(packet.lost, now)
+                    self.counters.nacks_answered += len(repairs)
+                    sends += [Send(member, repair) for repair in repairs]
+                case rtcp.PictureLossIndication() if packet.media_ssrc in ours:
+                    sends += self._key_frame_for(ours[packet.media_ssrc], now)
+                case rtcp.FullIntraRequest():
+                    for ssrc, _ in packet.requests:
+                        if ssrc in ours:
+                            sends += self._key_frame_for(ours[ssrc], now)
+        return sends
+
+    def _sender_report(self, member: str, report: rtcp.SenderReport, now: float) -> list[Send]:
+        producer = self._by_ssrc.get(member, {}).get(report.ssrc)
+        if producer is None or producer.ssrc != report.ssrc:
+            return []
+        producer.statistics.sender_report(report, now)
+        sends: list[Send] = []
+        for consumer in producer.consumers:
+            rewritten = consumer.sender_report(report, now)
+            if rewritten is not None:
+                description = rtcp.SourceDescription.of(consumer.plan.ssrc, _CNAME)
+                sends.append(Send(consumer.member, rewritten.serialize() + description.serialize()))
+        return sends
+
+    def _key_frame_for(self, consumer: Consumer, now: float) -> list[Send]:
+        source = self._producers.get(consumer.source or "")
+        return self._ask_key_frame(source, now) if source is not None else []
+
+    def _ask_key_frame(self, producer: Producer, now: float) -> list[Send]:
+        if producer.kind != "video" or producer.paused or not producer.key_frames.request(now):
+            return []
+        return self._key_frame_request(producer)
+
+    def _key_frame_request(self, producer: Producer) -> list[Send]:
+        if producer.ssrc is None:
+            return []
+        self.counters.key_frames_asked += 1
+        request = rtcp.PictureLossIndication(_OWN_SSRC, producer.ssrc)
+        return [Send(producer.member, request.serialize())]
+
+    def _reports(self, now: float) -> list[Send]:
+        """One compound per sender: how its streams arrive, and how much video it may send."""
+        by_member: dict[str, list[Producer]] = {}
+        for producer in self._producers.values():
+            if producer.packets and producer.ssrc is not None:
+                by_member.setdefault(producer.member, []).append(producer)
+        sends: list[Send] = []
+        for member, producers in by_member.items():
+            blocks = (p.statistics.report_block(p.ssrc or 0, now) for p in producers[:31])
+            packet = rtcp.ReceiverReport(_OWN_SSRC, tuple(b for b in blocks if b)).serialize()
+            packet += rtcp.SourceDescription.of(_OWN_SSRC, _CNAME).serialize()
+            video = tuple(p.ssrc for p in producers if p.kind == "video" and p.ssrc is not None)
+            if video:
+                packet += rtcp.ReceiverEstimate(_OWN_SSRC, self._bitrate_cap, video).serialize()
+            sends.append(Send(member, packet))
+        return sends

@@ -1,0 +1,20 @@
+"""What one running server holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server_lite.config import Settings
+from server_lite.meetings import Meetings
+from server_lite.metrics import Tally
+from server_lite.observers import Counters
+from server_lite.peer import MediaPort
+
+
+@dataclass(slots=True)
+class ServerState:
+    settings: Settings
+    port: MediaPort
+    meetings: Meetings
+    tally: Tally
+    ended: Counters = field(default_factory=Counters)  # of rooms that are gone

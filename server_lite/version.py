@@ -1,0 +1,3 @@
+"""The version that the server tells."""
+
+VERSION = "0.1.0"

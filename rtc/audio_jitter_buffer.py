@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from threading import Lock
 from typing import Final, Literal
 
 from rtc import opus
@@ -45,7 +46,7 @@ SURPLUS_TURNS: Final = 50
 
 
 class AudioJitterBuffer:
-    """One stream of sound. `target` is the delay in seconds to begin with; it follows the jitter between
+    """One stream of sound; packets may be added and popped by different threads. `target` is the delay in seconds to begin with; it follows the jitter between
     MIN_TARGET and MAX_TARGET.
 
     Counters in packets: received, lost, late, duplicates, skipped (left out to catch up); underruns in
@@ -70,6 +71,7 @@ class AudioJitterBuffer:
         self._surplus_turns = 0
         self._base: float | None = None  # the shortest transit seen, seconds
         self._base_time = 0.0
+        self._lock: Final = Lock()
 
     @property
     def packets(self) -> int:
@@ -79,6 +81,10 @@ class AudioJitterBuffer:
     @property
     def delay(self) -> float:
         """Seconds of sound between what is played next and the newest packet, that one included."""
+        with self._lock:
+            return self._delay()
+
+    def _delay(self) -> float:
         if not self._packets:
             return 0.0
         newest = max(entry[0] for entry in self._packets.values())
@@ -87,6 +93,10 @@ class AudioJitterBuffer:
 
     def add(self, packet: RtpPacket, now: float) -> None:
         """Takes a packet, in any order, more than once."""
+        with self._lock:
+            self._add(packet, now)
+
+    def _add(self, packet: RtpPacket, now: float) -> None:
         number = self._place(packet.sequence_number)
         if number is None or (self._next is not None and number < self._next):
             self.late += 1
@@ -112,6 +122,10 @@ class AudioJitterBuffer:
         A packet (which may last longer than 20 ms), LOST for 20 ms to conceal, or None for 20 ms of silence:
         nothing is there yet, or the sender is silent (DTX).
         """
+        with self._lock:
+            return self._pop(now)
+
+    def _pop(self, now: float) -> RtpPacket | Literal[Lost.LOST] | None:
         if self._next is None and not self._begin(now):
             return None
         assert self._next is not None
@@ -129,7 +143,7 @@ class AudioJitterBuffer:
             self._clock += self._frame
             return LOST
         # Silence of the sender: the clock goes on, twice as fast while there is more delay than needed.
-        surplus = self.delay > self.target + 2 * FRAME and ahead >= 2 * self._frame
+        surplus = self._delay() > self.target + 2 * FRAME and ahead >= 2 * self._frame
         self._clock += 2 * self._frame if surplus else self._frame
         return None
 
@@ -138,7 +152,7 @@ class AudioJitterBuffer:
         if not self._packets:
             return False
         waited = now - min(entry[1] for entry in self._packets.values())
-        if self.delay < self.target and waited < self.target - FRAME / 2:
+        if self._delay() < self.target and waited < self.target - FRAME / 2:
             return False
         self._next = min(self._packets)
         self._clock = self._packets[self._next][0]
@@ -176,7 +190,7 @@ class AudioJitterBuffer:
 
     def _has_surplus(self) -> bool:
         """True when the delay was more than needed for SURPLUS_TURNS packets in a row."""
-        if self.delay <= self.target + FRAME:
+        if self._delay() <= self.target + FRAME:
             self._surplus_turns = 0
             return False
         self._surplus_turns += 1

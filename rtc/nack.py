@@ -24,17 +24,25 @@ MAX_AGE: Final = 0.5
 MAX_MISSING: Final = 256
 
 
+#: The part of a new measurement in the round trip time. Higher follows changes faster and single outliers too.
+RTT_GAIN: Final = 0.125
+
+
 class _Missing:
-    __slots__ = ("asked", "noticed", "tries")
+    __slots__ = ("asked", "first_asked", "noticed", "tries")
 
     def __init__(self, noticed: float) -> None:
         self.noticed = noticed
+        self.first_asked = 0.0
         self.asked = 0.0
         self.tries = 0
 
 
 class NackTracker:
-    """Watches the sequence numbers of one stream. `rtt` (seconds) may be set whenever it is measured anew."""
+    """Watches the sequence numbers of one stream.
+
+    `rtt` (seconds) follows the time from request to repeat; it may also be set when it is known better.
+    """
 
     __slots__ = (
         "_missing",
@@ -60,7 +68,7 @@ class NackTracker:
         self.grace = grace
         self.max_tries = max_tries
         self.max_age = max_age
-        #: Packets given up, packets that came after they were missed, and requests for a packet made.
+        #: Packets given up, packets that came after they were asked for, and requests for a packet made.
         self.lost_for_good = 0
         self.recovered = 0
         self.requested = 0
@@ -79,10 +87,11 @@ class NackTracker:
         if highest is None or number == highest + 1:
             return False
         if number <= highest:
-            if self._missing.pop(number, None) is None:
-                return False
-            self.recovered += 1
-            return True
+            entry = self._missing.pop(number, None)
+            if entry is not None and entry.tries:
+                self.recovered += 1
+                self.rtt += (now - entry.first_asked - self.rtt) * RTT_GAIN
+            return entry is not None
         gap = number - highest - 1
         if gap + len(self._missing) > MAX_MISSING:
             self.lost_for_good += gap + len(self._missing)
@@ -96,7 +105,7 @@ class NackTracker:
         """The sequence numbers to ask for now, oldest first; asking counts as a try for each."""
         if not self._missing:
             return ()
-        wait = max(self.rtt, MIN_RETRY)
+        wait = max(1.25 * self.rtt, MIN_RETRY)  # repeats vary in how long they take
         numbers: list[int] = []
         hopeless: list[int] = []
         for number, entry in self._missing.items():
@@ -106,6 +115,8 @@ class NackTracker:
             elif entry.tries < self.max_tries and (
                 now - entry.asked >= wait if entry.tries else age >= self.grace
             ):
+                if not entry.tries:
+                    entry.first_asked = now
                 entry.tries += 1
                 entry.asked = now
                 numbers.append(number & 0xFFFF)

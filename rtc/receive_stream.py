@@ -27,6 +27,9 @@ from rtc.sequence import is_newer
 #: Seconds between receiver reports. Lower tells the sender sooner of losses and costs 32 bytes each.
 REPORT_INTERVAL: Final = 1.0
 
+#: Seconds after which a PLI that no key frame answered is repeated. Shorter than a round trip would ask twice.
+PLI_REPEAT: Final = 0.5
+
 Codec = Literal["VP8", "H264", "opus"]
 
 
@@ -36,8 +39,8 @@ class ReceiveCounters:
 
     packets: int = 0  # of the stream itself, retransmissions not counted
     bytes: int = 0  # of payload, retransmissions included
-    lost: int = 0  # by the numbers, before repair
-    recovered: int = 0  # missed, then received
+    lost: int = 0  # on the path, before repair
+    recovered: int = 0  # asked for, then received
     retransmissions: int = 0
     duplicates: int = 0
     late: int = 0
@@ -80,7 +83,7 @@ class ReceiveStream:
         self._counters = ReceiveCounters()
         self._reception = ReceptionStatistics(clock_rate)
         self._nack: Final = NackTracker() if kind == "video" else None
-        self._throttle: Final = KeyframeThrottle()
+        self._throttle: Final = KeyframeThrottle(repeat_after=PLI_REPEAT)
         self._video: VideoJitterBuffer | None = None
         self._payload_type: int | None = None
         self._newest = 0  # sequence number
@@ -143,8 +146,9 @@ class ReceiveStream:
             self.ended = True
 
     def request_key_frame(self, now: float) -> list[bytes]:
-        """The decoder cannot go on: the PLI to send, or nothing when one went out a moment ago (it is repeated
-        by `tick` until a key frame comes).
+        """The decoder cannot go on: the PLI to send, or nothing when one went out a moment ago.
+
+        `tick` repeats it until a key frame comes.
         """
         return [self._pli()] if self._throttle.request(now) else []
 

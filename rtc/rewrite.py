@@ -50,7 +50,10 @@ class StreamRewriter:
         "_first",
         "_floor",
         "_highest",
-        "_last",
+        "_last_picture",
+        "_last_place",
+        "_last_time",
+        "_last_tl0",
         "_offset",
         "_picture_offset",
         "_switching",
@@ -72,18 +75,30 @@ class StreamRewriter:
         self._time_offset = 0
         self._picture_offset = 0
         self._tl0_offset = 0
-        self._last: Rewritten | None = None  # of the highest packet; its sequence number is unwrapped
+        # What the highest packet was given; its place is its sequence number, not wrapped.
+        self._last_place: int | None = None
+        self._last_time = 0
+        self._last_picture: int | None = None
+        self._last_tl0: int | None = None
         self._time = 0.0  # when the first packet of the newest timestamp came
 
     @property
     def started(self) -> bool:
         """True once a packet was forwarded."""
-        return self._last is not None
+        return self._last_place is not None
 
     @property
     def switching(self) -> bool:
         """True while the next packet will be taken as the start of a source."""
         return self._switching
+
+    def map_timestamp(self, timestamp: int) -> int | None:
+        """A timestamp of the current source as the receiver sees it (for sender reports); None before the first
+        packet and between two sources.
+        """
+        if self._last_place is None or self._switching:
+            return None
+        return (timestamp + self._time_offset) & 0xFFFFFFFF
 
     def switch(self) -> None:
         """The next packet is the first of another source (or of the same one after a pause)."""
@@ -134,20 +149,16 @@ class StreamRewriter:
         out_time = (timestamp + self._time_offset) & 0xFFFFFFFF
         picture = None if picture_id is None else (picture_id + self._picture_offset) & 0x7FFF
         tl0 = None if tl0picidx is None else (tl0picidx + self._tl0_offset) & 0xFF
-        last = self._last
-        if last is None or number > self._highest:
+        if number > self._highest:
             self._highest = number
-            if last is None or out_time != last.timestamp:
+            if out_time != self._last_time or self._last_place is None:
                 self._time = now
-            if last is not None:  # a field that this packet lacks goes on from where it was
-                self._last = Rewritten(
-                    place,
-                    out_time,
-                    last.picture_id if picture is None else picture,
-                    last.tl0picidx if tl0 is None else tl0,
-                )
-            else:
-                self._last = Rewritten(place, out_time, picture, tl0)
+            self._last_place = place
+            self._last_time = out_time
+            if picture is not None:  # a field that a packet lacks goes on from where it was
+                self._last_picture = picture
+            if tl0 is not None:
+                self._last_tl0 = tl0
         return Rewritten(place & 0xFFFF, out_time, picture, tl0)
 
     def _start(
@@ -158,17 +169,16 @@ class StreamRewriter:
         self._unwrapper = SequenceUnwrapper(16)
         self._unwrapper.unwrap(sequence_number)
         self._drops.clear()
-        self._floor = self._highest = sequence_number
-        last = self._last
-        if last is None:
+        self._floor = sequence_number
+        self._highest = sequence_number - 1  # so that this packet becomes the highest
+        if self._last_place is None:
             first = sequence_number & 0x7FFF if self._first is None else self._first
             self._offset = first - sequence_number
             return
-        self._highest -= 1  # so that this packet counts as the highest
-        self._offset = last.sequence_number + 1 - sequence_number
+        self._offset = self._last_place + 1 - sequence_number
         pause = min(max(now - self._time, MINIMUM_STEP), MAXIMUM_STEP)
-        self._time_offset = last.timestamp + max(1, round(pause * self._clock_rate)) - timestamp
-        if picture_id is not None and last.picture_id is not None:
-            self._picture_offset = last.picture_id + 1 - picture_id
-        if tl0picidx is not None and last.tl0picidx is not None:
-            self._tl0_offset = last.tl0picidx + 1 - tl0picidx
+        self._time_offset = self._last_time + max(1, round(pause * self._clock_rate)) - timestamp
+        if picture_id is not None and self._last_picture is not None:
+            self._picture_offset = self._last_picture + 1 - picture_id
+        if tl0picidx is not None and self._last_tl0 is not None:
+            self._tl0_offset = self._last_tl0 + 1 - tl0picidx

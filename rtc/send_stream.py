@@ -38,7 +38,7 @@ RETRANSMISSION_PAUSE: Final = 0.015
 #: Packets kept for retransmission: more than a second of 720p at 2.5 Mbit/s.
 CACHE_PACKETS: Final = 512
 
-#: Seconds of silence on the wire after which sound counts as beginning anew (RTP marker, RFC 3551 section 4.1).
+#: Seconds without a packet after which sound begins anew and bears the marker (RFC 3551 section 4.1).
 TALK_SPURT_GAP: Final = 0.12
 
 
@@ -146,7 +146,7 @@ class SendStream:
         return datagrams
 
     def sound(self, data: bytes, timestamp: int, level_dbov: float, voice: bool, now: float) -> bytes:
-        """The packet of one piece of coded sound; level in dBov, -127 (silence) .. 0, the sign may be missing."""
+        """The packet of one piece of coded sound; level in dBov, -127 (silence) .. 0, sign optional."""
         gap = self._last_sound is None or timestamp - self._last_sound > TALK_SPURT_GAP * self.clock_rate
         self._last_sound = timestamp
         packet = self._packet(data, timestamp, gap, now)

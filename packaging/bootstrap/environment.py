@@ -170,6 +170,11 @@ def _why(tail: str) -> str:
         return (
             "The first start fetches packages, and the network could not be reached. Connect and start again."
         )
+    if "CERTIFICATE_VERIFY_FAILED" in tail:
+        return (
+            "The package index shows a certificate that this machine does not trust. Behind a proxy, set PIP_CERT "
+            "to the proxy's certificate, then start again."
+        )
     if "No space left" in tail:
         return "The disk is full. Hearth needs about 1.5 GB; make room and start again."
     return f"Packages could not be installed. Start again, or see what pip said:\n{tail}"

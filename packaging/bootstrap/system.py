@@ -66,19 +66,31 @@ def provide(verb: str, *, display: bool, environment_ready: bool) -> None:
     found = lacking(verb, display=display, environment_ready=environment_ready)
     if not found:
         return
-    words = ", ".join(found.values())
     if not needs.is_debian():
         raise LackingError(
-            f"This system lacks {words}. Install the packages that bring them, then start again."
+            f"This system lacks {', '.join(found.values())}. "
+            "Install the packages that bring them, then start again."
         )
     line = "sudo apt install -y " + " ".join(_named_for_this_system(found))
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        raise LackingError(f"This system lacks {words}. Type this line, then start again:\n{line}")
+        raise LackingError(
+            f"This system lacks {_in_words(found)}. Type this line, then start again "
+            f"(on a fresh system `sudo apt update` comes first):\n{line}"
+        )
     _apt_install(_named_for_this_system(found), line)
     importlib.invalidate_caches()
     still = lacking(verb, display=display, environment_ready=environment_ready)
     if still:
         raise LackingError(f"apt ended well, but the system still lacks {', '.join(still.values())}.")
+
+
+def _in_words(found: dict[str, str]) -> str:
+    """What is missing, with the libraries as a number where they are many."""
+    libraries = [what for what in found.values() if ".so" in what]
+    others = [what for what in found.values() if ".so" not in what]
+    if len(libraries) > 3:
+        libraries = [f"{len(libraries)} libraries that Qt needs"]
+    return ", ".join(libraries + others)
 
 
 def _named_for_this_system(found: dict[str, str]) -> list[str]:

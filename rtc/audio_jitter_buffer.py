@@ -46,11 +46,10 @@ SURPLUS_TURNS: Final = 50
 
 
 class AudioJitterBuffer:
-    """One stream of sound; packets may be added and popped by different threads. `target` is the delay in seconds to begin with; it follows the jitter between
-    MIN_TARGET and MAX_TARGET.
+    """One stream of sound; packets may be added and popped by different threads.
 
-    Counters in packets: received, lost, late, duplicates, skipped (left out to catch up); underruns in
-    turns.
+    `target` is the delay in seconds to begin with; it follows the jitter between MIN_TARGET and MAX_TARGET.
+    Counters in packets: received, lost, late, duplicates, skipped (left out to catch up); underruns in turns.
     """
 
     def __init__(self, clock_rate: int = opus.CLOCK_RATE, target: float = 0.06) -> None:

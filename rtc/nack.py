@@ -24,7 +24,7 @@ MAX_AGE: Final = 0.5
 MAX_MISSING: Final = 256
 
 
-#: The part of a new measurement in the round trip time. Higher follows changes faster and single outliers too.
+#: The part of a new measurement in the round trip time. Higher follows changes faster, and outliers too.
 RTT_GAIN: Final = 0.125
 
 

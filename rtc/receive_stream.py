@@ -27,7 +27,7 @@ from rtc.sequence import is_newer
 #: Seconds between receiver reports. Lower tells the sender sooner of losses and costs 32 bytes each.
 REPORT_INTERVAL: Final = 1.0
 
-#: Seconds after which a PLI that no key frame answered is repeated. Shorter than a round trip would ask twice.
+#: Seconds after which a PLI that no key frame answered is repeated. Less than a round trip would ask twice.
 PLI_REPEAT: Final = 0.5
 
 Codec = Literal["VP8", "H264", "opus"]

@@ -93,8 +93,9 @@ class StreamRewriter:
         return self._switching
 
     def map_timestamp(self, timestamp: int) -> int | None:
-        """A timestamp of the current source as the receiver sees it (for sender reports); None before the first
-        packet and between two sources.
+        """A timestamp of the current source as the receiver sees it (for sender reports).
+
+        None before the first packet and between two sources.
         """
         if self._last_place is None or self._switching:
             return None

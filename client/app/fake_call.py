@@ -21,8 +21,8 @@ from client.session.state import MemberView, Phase, Problem, SessionState
 NAMES = (
     "Mei Lindqvist", "Tom Baker", "Amara Okafor", "Jonas Weber", "Sofia Rossi", "Kenji Mori", "Lea Novak",
     "Pedro Alves", "Ingrid Dahl", "Omar Haddad", "Nadia Petrova", "Sam Taylor", "Chloé Martin", "Ravi Nair",
-    "Elena Popescu", "Lukas Steiner", "Fatima Zahra", "Oskar Nowak", "Hana Kimura", "Diego Ruiz", "Maja Horvat",
-    "Felix Braun", "Aisha Diallo", "Erik Lund",
+    "Elena Popescu", "Lukas Steiner", "Fatima Zahra", "Oskar Nowak", "Hana Kimura", "Diego Ruiz",
+    "Maja Horvat", "Felix Braun", "Aisha Diallo", "Erik Lund",
 )  # fmt: skip
 FPS = 15
 WIDTH, HEIGHT = 320, 180

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,9 @@ QML_IMPORT_MAJOR_VERSION = 1
 _LABEL = int(Qt.ItemDataRole.UserRole) + 1
 _Index = QModelIndex | QPersistentModelIndex
 
-NO_CAMERA = "No camera was found. Plug one in and open the list again; the others see your initials until then."
+NO_CAMERA = (
+    "No camera was found. Plug one in and open the list again; the others see your initials until then."
+)
 NO_MICROPHONE = "No microphone was found. Plug one in and open the list again; you can listen until then."
 
 
@@ -77,7 +80,8 @@ class ChoiceModel(QAbstractListModel):
     count = Property(int, _count, notify=countChanged)
 
 
-ListChoices = Callable[[], Sequence[Choice]]
+#: Asks the system for cameras and microphones; may take a second, so it runs in a worker thread.
+ListChoices = Callable[[], tuple[Sequence[Choice], Sequence[Choice]]]
 
 
 @QmlElement
@@ -89,16 +93,14 @@ class Devices(QObject):
     microphoneChanged = Signal()
 
     def __init__(
-        self,
-        list_cameras: ListChoices,
-        list_microphones: ListChoices,
-        preferences: Preferences,
-        parent: QObject | None = None,
+        self, list_choices: ListChoices, preferences: Preferences, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._list_cameras = list_cameras
-        self._list_microphones = list_microphones
+        self._list_choices = list_choices
         self._preferences = preferences
+        self._task: asyncio.Task[None] | None = None
+        self._listed = False
+        self._in_use = False
         self._cameras = ChoiceModel(self)
         self._microphones = ChoiceModel(self)
         self._camera = -1
@@ -109,19 +111,45 @@ class Devices(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """List the devices again and keep to the one chosen before, else the first."""
-        self._camera = self._relist(self._cameras, self._list_cameras, "camera", self._camera)
-        self._microphone = self._relist(
-            self._microphones, self._list_microphones, "microphone", self._microphone
+        """List the devices again and keep to the ones chosen before, else the first."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        cameras, microphones = await asyncio.to_thread(self._list_choices)
+        self._listed = True
+        self._camera, new_camera = self._relist(self._cameras, cameras, "camera", self._camera)
+        self._microphone, new_microphone = self._relist(
+            self._microphones, microphones, "microphone", self._microphone
         )
+        if new_camera and self._in_use:
+            self.on_camera(_spec(self._cameras, self._camera))
+        if new_microphone and self._in_use:
+            self.on_microphone(_spec(self._microphones, self._microphone))
         self.cameraChanged.emit()
         self.microphoneChanged.emit()
 
-    def start(self) -> None:
-        """List the devices and hand the chosen ones to the call."""
+    def use(self) -> None:
+        """Hand the chosen devices to the call, and list them anew."""
+        if not self._in_use:
+            self._in_use = True
+            if self._camera >= 0:
+                self.on_camera(_spec(self._cameras, self._camera))
+            if self._microphone >= 0:
+                self.on_microphone(_spec(self._microphones, self._microphone))
         self.refresh()
-        self.on_camera(_spec(self._cameras, self._camera))
-        self.on_microphone(_spec(self._microphones, self._microphone))
+
+    def release(self) -> None:
+        """Let go of camera and microphone: nobody is looked at outside a meeting."""
+        if self._in_use:
+            self._in_use = False
+            self.on_camera(None)
+            self.on_microphone(None)
+
+    def close(self) -> None:
+        """List no more."""
+        if self._task is not None:
+            self._task.cancel()
 
     @Slot(int)
     def chooseCamera(self, index: int) -> None:
@@ -141,13 +169,16 @@ class Devices(QObject):
             self.on_microphone(_spec(self._microphones, index))
             self.microphoneChanged.emit()
 
-    def _relist(self, model: ChoiceModel, list_choices: ListChoices, key: str, chosen: int) -> int:
-        wanted = model.choices[chosen].key if 0 <= chosen < len(model.choices) else self._preferences.text(key)
-        model.reset(list_choices())
+    def _relist(
+        self, model: ChoiceModel, choices: Sequence[Choice], key: str, chosen: int
+    ) -> tuple[int, bool]:
+        """Show `choices`; the chosen index, and whether that is another device than before."""
+        before = model.choices[chosen] if 0 <= chosen < len(model.choices) else None
+        wanted = before.key if before is not None else self._preferences.text(key)
+        model.reset(choices)
         keys = [choice.key for choice in model.choices]
-        if wanted in keys:
-            return keys.index(wanted)
-        return 0 if keys else -1
+        now = keys.index(wanted) if wanted in keys else 0 if keys else -1
+        return now, (model.choices[now] if now >= 0 else None) != before
 
     def _get_cameras(self) -> ChoiceModel:
         return self._cameras
@@ -162,10 +193,10 @@ class Devices(QObject):
         return self._microphone
 
     def _camera_problem(self) -> str:
-        return "" if self._cameras.choices else NO_CAMERA
+        return NO_CAMERA if self._listed and not self._cameras.choices else ""
 
     def _microphone_problem(self) -> str:
-        return "" if self._microphones.choices else NO_MICROPHONE
+        return NO_MICROPHONE if self._listed and not self._microphones.choices else ""
 
     cameras = Property(ChoiceModel, _get_cameras, constant=True)
     microphones = Property(ChoiceModel, _get_microphones, constant=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QSize
-from PySide6.QtMultimedia import QVideoFrame, QVideoFrameFormat
 
+from client.bridge.multimedia import QVideoFrame, QVideoFrameFormat
 from client.bridge.ports import PictureLike
 
 _PIXELS = QVideoFrameFormat.PixelFormat.Format_YUV420P

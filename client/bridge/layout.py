@@ -72,4 +72,4 @@ class FittedGrid(QObject):
     width = Property(float, _get_width, _set_width, notify=inputsChanged)
     height = Property(float, _get_height, _set_height, notify=inputsChanged)
     gap = Property(float, _get_gap, _set_gap, notify=inputsChanged)
-    places = Property("QVariantList", _get_places, notify=placesChanged)  # type: ignore[arg-type]
+    places = Property(list, _get_places, notify=placesChanged)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from PySide6.QtCore import Property, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QGuiApplication
@@ -131,11 +130,10 @@ class Meeting(QObject):
         else:
             self.noted.emit("There is no invitation to copy yet.")
 
-    def close(self) -> None:
-        """End the call and let go of its pictures."""
+    def stop(self) -> None:
+        """Count no more time and let go of the pictures."""
         self._second.stop()
         self._feed.close()
-        self.call.close()
 
     # State ----------------------------------------------------------------------------------------
 
@@ -144,8 +142,23 @@ class Meeting(QObject):
         """The snapshot that the screen shows now."""
         return self._state
 
-    def _read(name: str) -> Callable[[Any], Any]:  # type: ignore[misc]
-        return lambda self: getattr(self._state, name)
+    def _note(self) -> str:
+        return self._state.note
+
+    def _title(self) -> str:
+        return self._state.title
+
+    def _link(self) -> str:
+        return self._state.invitation_link
+
+    def _code(self) -> str:
+        return self._state.invitation_code
+
+    def _microphone_on(self) -> bool:
+        return self._state.microphone_on
+
+    def _camera_on(self) -> bool:
+        return self._state.camera_on
 
     def _phase(self) -> str:
         return self._state.phase.value
@@ -184,15 +197,15 @@ class Meeting(QObject):
     words = Property(str, _words, notify=stateChanged)
     problem = Property(str, _problem, notify=stateChanged)
     problemCode = Property(str, _problem_code, notify=stateChanged)
-    note = Property(str, _read("note"), notify=stateChanged)
+    note = Property(str, _note, notify=stateChanged)
     entering = Property(bool, _entering, notify=stateChanged)
     inside = Property(bool, _inside, notify=stateChanged)
     reconnecting = Property(bool, _reconnecting, notify=stateChanged)
-    title = Property(str, _read("title"), notify=stateChanged)
-    invitationLink = Property(str, _read("invitation_link"), notify=stateChanged)
-    invitationCode = Property(str, _read("invitation_code"), notify=stateChanged)
-    microphoneOn = Property(bool, _read("microphone_on"), notify=stateChanged)
-    cameraOn = Property(bool, _read("camera_on"), notify=stateChanged)
+    title = Property(str, _title, notify=stateChanged)
+    invitationLink = Property(str, _link, notify=stateChanged)
+    invitationCode = Property(str, _code, notify=stateChanged)
+    microphoneOn = Property(bool, _microphone_on, notify=stateChanged)
+    cameraOn = Property(bool, _camera_on, notify=stateChanged)
     #: This computer's microphone, 0..1, about ten times a second.
     level = Property(float, _get_level, notify=levelChanged)
     #: How long one has been in the meeting, as "12:04" or "1:02:03".

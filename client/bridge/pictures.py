@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Property, QObject, Qt, Signal, Slot
-from PySide6.QtMultimedia import QVideoFrame, QVideoFrameFormat, QVideoSink
 from PySide6.QtQml import QmlElement, QmlUncreatable
 
 from client.bridge.frames import picture_format, to_video_frame
+from client.bridge.multimedia import QVideoFrame, QVideoFrameFormat, QVideoSink
 from client.bridge.ports import PictureBoardLike, PictureLike, PictureSlot
 
 QML_IMPORT_NAME = "Hearth"
@@ -210,4 +210,3 @@ class TileSource(QObject):
     hasPicture = Property(bool, _get_has_picture, notify=hasPictureChanged)
     #: Width over height of the last picture; 0 before the first.
     shape = Property(float, _get_shape, notify=shapeChanged)
-

@@ -36,6 +36,8 @@ class Program(QObject):
     """Which page is shown, and the meeting, the entrance and the devices behind the pages."""
 
     pageChanged = Signal()
+    #: The window is closing: the program ends.
+    closed = Signal()
 
     def __init__(
         self, meeting: Meeting, entrance: Entrance, devices: Devices, parent: QObject | None = None
@@ -52,6 +54,17 @@ class Program(QObject):
         entrance.joining.connect(self._join)
         devices.on_camera = meeting.call.choose_video
         devices.on_microphone = meeting.call.choose_sound
+
+    def stop(self) -> None:
+        """Stop whatever is waited for, and let go of pictures. The call is closed by whoever made it."""
+        self._entrance.back()
+        self._devices.close()
+        self._meeting.stop()
+
+    @Slot()
+    def close(self) -> None:
+        """The window was closed."""
+        self.closed.emit()
 
     @Slot()
     def start(self) -> None:
@@ -76,7 +89,6 @@ class Program(QObject):
         self._meeting.call.join(*self._last)
 
     def _stand_before_door(self) -> None:
-        self._devices.start()
         self._go("prejoin")
 
     def _join(self, invitation: str, name: str) -> None:
@@ -93,6 +105,10 @@ class Program(QObject):
     def _go(self, page: str) -> None:
         if page != self._page:
             self._page = page
+            if page in ("prejoin", "call"):
+                self._devices.use()
+            else:
+                self._devices.release()
             self.pageChanged.emit()
 
     def _get_page(self) -> str:

@@ -17,6 +17,8 @@ Window {
     title: program.page === "call" && program.meeting.title.length > 0 ? program.meeting.title + " · Hearth" : "Hearth"
     color: Theme.ground
 
+    onClosing: program.close()
+
     function toggleFullScreen() {
         visibility = visibility === Window.FullScreen ? Window.Windowed : Window.FullScreen;
     }
@@ -34,7 +36,7 @@ Window {
         sourceComponent: window.program.page === "call" ? call
                        : window.program.page === "prejoin" ? preJoin
                        : window.program.page === "left" ? left : start
-        onLoaded: item.forceActiveFocus()
+        onLoaded: (item as Item).forceActiveFocus()
     }
 
     Component {

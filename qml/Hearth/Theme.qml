@@ -22,11 +22,11 @@ QtObject {
         text: "#F2EFEA"
         muted: "#B4B0A8"
         accent: "#F2A65A"
-        onAccent: "#1B1206"
+        accentInk: "#1B1206"
         good: "#6CC08B"
         warn: "#F0C24B"
         danger: "#F0706A"
-        onDanger: "#1B1206"
+        dangerInk: "#1B1206"
         focus: "#8EC5FF"
     }
     readonly property Tones lightTones: Tones {
@@ -38,11 +38,11 @@ QtObject {
         text: "#1D1F22"
         muted: "#5A5750"
         accent: "#99490A"
-        onAccent: "#FFFFFF"
+        accentInk: "#FFFFFF"
         good: "#1A6B3B"
         warn: "#7F5900"
         danger: "#B3261E"
-        onDanger: "#FFFFFF"
+        dangerInk: "#FFFFFF"
         focus: "#0B5FB8"
     }
     readonly property Tones darkContrastTones: Tones {
@@ -54,11 +54,11 @@ QtObject {
         text: "#FFFFFF"
         muted: "#FFFFFF"
         accent: "#FFC58A"
-        onAccent: "#000000"
+        accentInk: "#000000"
         good: "#8CF0B0"
         warn: "#FFE08A"
         danger: "#FFA8A3"
-        onDanger: "#000000"
+        dangerInk: "#000000"
         focus: "#8EC5FF"
     }
     readonly property Tones lightContrastTones: Tones {
@@ -70,11 +70,11 @@ QtObject {
         text: "#000000"
         muted: "#000000"
         accent: "#6B3000"
-        onAccent: "#FFFFFF"
+        accentInk: "#FFFFFF"
         good: "#004D22"
         warn: "#533A00"
         danger: "#8A0F08"
-        onDanger: "#FFFFFF"
+        dangerInk: "#FFFFFF"
         focus: "#003E86"
     }
     readonly property Tones tones: highContrast ? (dark ? darkContrastTones : lightContrastTones)
@@ -88,16 +88,16 @@ QtObject {
     readonly property color text: tones.text
     readonly property color muted: tones.muted
     readonly property color accent: tones.accent
-    readonly property color onAccent: tones.onAccent
+    readonly property color accentInk: tones.accentInk
     readonly property color good: tones.good
     readonly property color warn: tones.warn
     readonly property color danger: tones.danger
-    readonly property color onDanger: tones.onDanger
+    readonly property color dangerInk: tones.dangerInk
     readonly property color focus: tones.focus
     /// Under names that lie on a picture; white on it keeps 4.5:1 over any picture.
     readonly property color scrim: highContrast ? "#000000" : Qt.rgba(0.05, 0.055, 0.065, 0.72)
-    readonly property color onScrim: "#F2EFEA"
-    readonly property color onAvatar: "#FFFFFF"
+    readonly property color scrimInk: "#F2EFEA"
+    readonly property color avatarInk: "#FFFFFF"
     /// Floating things over the call; opaque where translucency disturbs.
     readonly property color floating: highContrast ? surface : Qt.alpha(surface, 0.94)
 

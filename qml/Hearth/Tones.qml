@@ -10,10 +10,10 @@ QtObject {
     required property color text
     required property color muted
     required property color accent
-    required property color onAccent
+    required property color accentInk
     required property color good
     required property color warn
     required property color danger
-    required property color onDanger
+    required property color dangerInk
     required property color focus
 }

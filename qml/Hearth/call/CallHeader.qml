@@ -51,10 +51,11 @@ Item {
                 anchors.verticalCenter: parent.verticalCenter
             }
             Label {
+                id: words
                 text: header.meeting.words
                 color: header.meeting.reconnecting ? Theme.text : Theme.muted
                 anchors.verticalCenter: parent.verticalCenter
-                onTextChanged: if (text.length > 0) Accessible.announce(text, Accessible.Assertive)
+                onTextChanged: if (words.text.length > 0) words.Accessible.announce(words.text, Accessible.Assertive)
             }
         }
     }

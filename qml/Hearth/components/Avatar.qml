@@ -14,7 +14,7 @@ Rectangle {
     Text {
         anchors.centerIn: parent
         text: avatar.initials
-        color: Theme.onAvatar
+        color: Theme.avatarInk
         font.pixelSize: Math.max(12, Math.round(avatar.height * 0.36))
         font.weight: Theme.strong
         textFormat: Text.PlainText

@@ -13,7 +13,7 @@ T.Button {
     property string iconPath: ""
     readonly property color fill: kind === Button.Primary ? Theme.accent : kind === Button.Danger ? Theme.danger
                                 : kind === Button.Quiet ? Qt.alpha(Theme.raised, 0) : Theme.raised
-    readonly property color ink: kind === Button.Primary ? Theme.onAccent : kind === Button.Danger ? Theme.onDanger
+    readonly property color ink: kind === Button.Primary ? Theme.accentInk : kind === Button.Danger ? Theme.dangerInk
                                : Theme.text
 
     implicitWidth: Math.max(Theme.hitTarget, implicitContentWidth + leftPadding + rightPadding)

@@ -17,7 +17,7 @@ T.Button {
     property string shortcutKey: ""
     property int size: 48
     readonly property color fill: danger ? Theme.danger : off ? Qt.alpha(Theme.raised, 0) : Theme.raised
-    readonly property color ink: danger ? Theme.onDanger : chosen ? Theme.accent : Theme.text
+    readonly property color ink: danger ? Theme.dangerInk : chosen ? Theme.accent : Theme.text
 
     implicitWidth: size
     implicitHeight: size
@@ -65,7 +65,7 @@ T.Button {
         id: bubble
         readonly property bool shown: button.hovered || button.visualFocus
 
-        width: word.implicitWidth + Theme.space3 * 2
+        width: caption.implicitWidth + Theme.space3 * 2
         height: 28
         radius: Theme.controlRadius
         x: (button.width - width) / 2
@@ -82,7 +82,7 @@ T.Button {
         }
 
         Text {
-            id: word
+            id: caption
             anchors.centerIn: parent
             text: button.shortcutKey.length > 0 ? button.word + "  " + button.shortcutKey : button.word
             font.pixelSize: Theme.smallText

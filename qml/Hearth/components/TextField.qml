@@ -48,7 +48,7 @@ FocusScope {
             color: Theme.text
             placeholderTextColor: Theme.muted
             selectionColor: Theme.accent
-            selectedTextColor: Theme.onAccent
+            selectedTextColor: Theme.accentInk
             Accessible.role: Accessible.EditableText
             Accessible.name: field.label
             Accessible.description: field.problem

@@ -95,7 +95,7 @@ Item {
                 path: Icons.microphone
                 crossed: true
                 size: 14
-                color: Theme.onScrim
+                color: Theme.scrimInk
                 visible: !tile.microphone
                 anchors.verticalCenter: parent.verticalCenter
             }
@@ -103,7 +103,7 @@ Item {
                 anchors.verticalCenter: parent.verticalCenter
                 width: Math.min(implicitWidth, tile.width - Theme.space2 * 4 - (muted.visible ? 20 : 0))
                 text: tile.connected ? (tile.isMe ? qsTr("You") : tile.name) : qsTr("%1 is reconnecting").arg(tile.name)
-                color: Theme.onScrim
+                color: Theme.scrimInk
                 font.pixelSize: tile.roomy ? Theme.bodyText : Theme.smallText
                 elide: Text.ElideRight
                 textFormat: Text.PlainText

@@ -104,7 +104,7 @@ FocusScope {
                 id: alone
                 anchors.centerIn: parent
                 text: qsTr("You are the first. Copy the invitation and send it.")
-                color: Theme.onScrim
+                color: Theme.scrimInk
             }
         }
     }

@@ -78,7 +78,7 @@ FocusScope {
             text: page.meeting.problemCode
             color: Theme.muted
             selectionColor: Theme.accent
-            selectedTextColor: Theme.onAccent
+            selectedTextColor: Theme.accentInk
             font.pixelSize: Theme.smallText
             Accessible.name: qsTr("Details")
         }

@@ -1,0 +1,130 @@
+"""A meeting of two that goes on while strangers misbehave: `python -m tests.support.bystanders LINK`.
+
+Ann sends 50 packets of sound a second, Ben counts them. Each line on standard output tells how many came
+since the start and the longest silence since the line before; a line on standard input asks for one, its
+end ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from tests.support.server_process import ROOT
+from tests.support.wire_member import WireMember
+
+PACKET_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Wellbeing:
+    """Packets since the start, the longest silence (s) since the question before, members seen."""
+
+    sent: int
+    received: int
+    longest_gap: float
+    members: int
+
+
+class Bystanders:
+    """Context manager: the meeting in its own process, so that a busy test does not disturb it."""
+
+    def __init__(self, link: str) -> None:
+        self.link = link
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Bystanders:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.bystanders", self.link],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        self.ask()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+        self._process.stdout.close()
+
+    def ask(self) -> Wellbeing:
+        """How the meeting fares; the longest silence counts from the last question."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"how\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the meeting of the bystanders broke down"
+        return Wellbeing(**json.loads(line))
+
+
+async def main(link: str) -> None:
+    async with WireMember(link, "Ann") as ann, WireMember(link, "Ben") as ben:
+        producer = (await ann.send_and_receive([]))["producers"]["0"]
+        await ben.send_and_receive([producer])
+        meeting = _Meeting(ann, ben)
+        speaking = asyncio.create_task(meeting.speak())
+        try:
+            await meeting.answer()
+        finally:
+            speaking.cancel()
+
+
+class _Meeting:
+    def __init__(self, ann: WireMember, ben: WireMember) -> None:
+        self.ann, self.ben = ann, ben
+        self.sent, self.received, self.gap = 0, 0, 0.0
+        self._last = time.monotonic()
+
+    async def speak(self) -> None:
+        due = time.monotonic()
+        while True:
+            self.ann.speak()
+            self.sent += 1
+            due = max(due + PACKET_S, time.monotonic() - 1)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self._count()
+
+    def _count(self) -> None:
+        received, now = sum(self.ben.rtp_received.values()), time.monotonic()
+        if received > self.received:
+            self.received, self._last = received, now
+        self.gap = max(self.gap, now - self._last)
+
+    async def answer(self) -> None:
+        loop = asyncio.get_running_loop()
+        questions = asyncio.StreamReader()
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(questions), sys.stdin)
+        while await questions.readline():
+            if self.received == 0:
+                await asyncio.sleep(0.5)
+            gone = sum(m["type"] == "session.left" for m in self.ben.heard)
+            answer = {
+                "sent": self.sent,
+                "received": self.received,
+                "longest_gap": self.gap,
+                "members": len(self.ben.welcome["members"]) - gone,
+            }
+            self.gap = 0.0
+            print(json.dumps(answer), flush=True)
+        pipe.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -65,6 +65,13 @@ class Child:
         """Its last line of error output; empty if it said nothing."""
         return self.complaints[-1] if self.complaints else ""
 
+    def write(self, message: object) -> None:
+        """Send one line of JSON to its standard input; what has ended does not hear it."""
+        with suppress(OSError, ValueError):
+            if self._process.stdin is not None:
+                self._process.stdin.write(json.dumps(message).encode() + b"\n")
+                self._process.stdin.flush()
+
     def close_input(self) -> None:
         """Ask it to end: its standard input reaches its end."""
         with suppress(OSError):

@@ -120,7 +120,7 @@ def _media() -> dict[str, Path]:
 def _parts(media: dict[str, Path], folder: Path) -> list[Part]:
     voices = write_turns([media[voice] for _, _, voice in OTHERS], folder)
     return [
-        Part(person, f"{media[video]}#{person.identity}", str(voice))
+        Part(person, f"file:{person.identity}:{media[video]}", str(voice))
         for (person, video, _), voice in zip(OTHERS, voices, strict=True)
     ]
 

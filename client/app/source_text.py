@@ -1,4 +1,4 @@
-"""Sources as words on a command line: `test:7`, `tone:440`, `talk.mp4#7`."""
+"""Sources as words on a command line: `test:7`, `tone:440`, `file:7:talk.mp4`. Loads no Qt."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from client.media.sources import (
 )
 
 #: How to write them, for the help of a program.
-VIDEO_HELP = "FILE, FILE#ID (with mark ID painted in), test:ID or none"
+VIDEO_HELP = "FILE, file:ID:FILE (with mark ID painted in), test:ID or none"
 SOUND_HELP = "FILE, tone:HZ, silence or none"
 
-_MARKED = re.compile(r"(?P<path>.+)#(?P<identity>\d{1,5})")
+_FILE = re.compile(r"file:((?P<identity>\d{1,5}):)?(?P<path>.+)")
 _TEST = re.compile(r"test:(?P<identity>\d{1,5})")
 _TONE = re.compile(r"tone:(?P<frequency>\d+(\.\d+)?)")
 _SIZE = re.compile(r"(?P<width>\d{2,4})x(?P<height>\d{2,4})")
@@ -32,8 +32,9 @@ def video_source(text: str, width: int = 640, height: int = 360, fps: float = 30
     if match := _TEST.fullmatch(text):
         return TestPictureSpec(_identity(match["identity"]), width, height, fps)
     path, identity = text, None
-    if match := _MARKED.fullmatch(text):
-        path, identity = match["path"], _identity(match["identity"])
+    if match := _FILE.fullmatch(text):
+        path = match["path"]
+        identity = _identity(match["identity"]) if match["identity"] else None
     if not Path(path).is_file():
         raise ValueError(f"There is no video file {path}. Give {VIDEO_HELP}.")
     return FileVideoSpec(path, width, height, fps, identity)
@@ -47,9 +48,10 @@ def sound_source(text: str) -> SoundSourceSpec | None:
         return SilenceSpec()
     if match := _TONE.fullmatch(text):
         return ToneSpec(float(match["frequency"]))
-    if not Path(text).is_file():
-        raise ValueError(f"There is no sound file {text}. Give {SOUND_HELP}.")
-    return FileSoundSpec(text)
+    path = text.removeprefix("file:")
+    if not Path(path).is_file():
+        raise ValueError(f"There is no sound file {path}. Give {SOUND_HELP}.")
+    return FileSoundSpec(path)
 
 
 def size(text: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from client.app.own_screen import has_screen
 from client.app.process_meter import ProcessMeter
 from client.app.source_text import size, sound_source, video_source
 from client.app.turns import one_part, read_wave, write_turns, write_wave
-from client.media.sources import FileVideoSpec, SilenceSpec, TestPictureSpec, ToneSpec
+from client.media.sources import FileSoundSpec, FileVideoSpec, SilenceSpec, TestPictureSpec, ToneSpec
 
 RATE = 8000
 
@@ -62,19 +62,20 @@ def test_recordings_are_written_and_read_again(tmp_path: Path) -> None:
 
 
 def test_sources_as_words(tmp_path: Path) -> None:
-    film = tmp_path / "a#b.mp4"
+    film = tmp_path / "a:b.mp4"
     film.touch()
     assert video_source("test:7", 320, 180, 15.0) == TestPictureSpec(7, 320, 180, 15.0)
-    assert video_source(f"{film}#65535") == FileVideoSpec(str(film), mark=65535)
-    assert video_source(str(film)) == FileVideoSpec(str(film))
+    assert video_source(f"file:65535:{film}") == FileVideoSpec(str(film), mark=65535)
+    assert video_source(str(film)) == video_source(f"file:{film}") == FileVideoSpec(str(film))
     assert video_source("none") is None
     assert sound_source("tone:440") == ToneSpec(440.0)
+    assert sound_source(f"file:{film}") == FileSoundSpec(str(film))
     assert sound_source("silence") == SilenceSpec()
     assert sound_source("none") is None
     assert size("640x360") == (640, 360)
 
 
-@pytest.mark.parametrize("text", ["test:70000", "film.mp4", "film.mp4#3"])
+@pytest.mark.parametrize("text", ["test:70000", "film.mp4", "file:3:film.mp4"])
 def test_a_picture_source_that_is_none_is_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         video_source(text)

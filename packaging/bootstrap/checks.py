@@ -12,12 +12,15 @@ from bootstrap.progress import say
 #: Rooms that mypy reads, in the checkout.
 TYPED = ("run.py", "packaging/bootstrap", "rtc", "models", "server_lite", "client", "bench", "tests")
 
+#: Of a check that fails, how many lines are shown; more hides the other checks.
+SHOWN_LINES = 60
+
 
 def steps(root: Path, python: Path) -> list[tuple[str, list[str]]]:
     """(name, command) of each check before the tests."""
     scripts = python.parent
     found: list[tuple[str, list[str]]] = [
-        ("ruff check", [str(python), "-m", "ruff", "check", "."]),
+        ("ruff check", [str(python), "-m", "ruff", "check", "--output-format=concise", "."]),
         ("ruff format", [str(python), "-m", "ruff", "format", "--check", "."]),
         ("mypy", [str(python), "-m", "mypy", *(room for room in TYPED if (root / room).exists())]),
         ("import rings", [str(python), "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
@@ -47,7 +50,10 @@ def run_checks(root: Path, python: Path, environment: dict[str, str], arguments:
         )
         if done.returncode != 0:
             failed.append(name)
-            say(done.stdout.rstrip())
+            lines = done.stdout.rstrip().splitlines()
+            if len(lines) > SHOWN_LINES:
+                say(f"({len(lines) - SHOWN_LINES} lines before these)")
+            say("\n".join(lines[-SHOWN_LINES:]))
         say(f"{name}: {'failed' if done.returncode else 'ok'} after {time.monotonic() - started:.0f} s")
     say("pytest ...")
     tests = subprocess.run(

@@ -172,8 +172,8 @@ def _why(tail: str) -> str:
         )
     if "CERTIFICATE_VERIFY_FAILED" in tail:
         return (
-            "The package index shows a certificate that this machine does not trust. Behind a proxy, set PIP_CERT "
-            "to the proxy's certificate, then start again."
+            "The package index shows a certificate that this machine does not trust. Behind a proxy, "
+            "set PIP_CERT to the proxy's certificate, then start again."
         )
     if "No space left" in tail:
         return "The disk is full. Hearth needs about 1.5 GB; make room and start again."

@@ -46,6 +46,15 @@ async def test_good_async():
     await asyncio.sleep(0)
 """
 
+CONFTEST = """
+import pathlib, sys
+sys.path.insert(0, {root!r})
+from tests.conftest import *
+import tests.conftest, tests.support.leaks
+tests.conftest.HERE = pathlib.Path({here!r})
+tests.support.leaks.GRACE = 0.2
+"""
+
 
 def test_a_leftover_thread_is_named() -> None:
     known = Belongings.now()
@@ -73,7 +82,10 @@ def test_an_open_event_loop_is_named() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="child processes are listed from /proc")
 def test_a_living_child_is_named() -> None:
     known = Belongings.now()
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    program = [sys.executable, "-c", "print(flush=True); input()"]
+    child = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
     try:
         assert any(str(child.pid) in sentence for sentence in left_behind(known, grace=0))
     finally:
@@ -96,10 +108,7 @@ def test_qt_messages_are_sorted_into_expected_and_not() -> None:
 
 def test_a_run_with_bad_tests_fails_each_of_them(tmp_path: Path) -> None:
     (tmp_path / "test_bad.py").write_text(BAD_TESTS)
-    (tmp_path / "conftest.py").write_text(
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import *\n"
-        f"import tests.conftest, tests.support.leaks\ntests.support.leaks.GRACE = 0.2\ntests.conftest.HERE = __import__('pathlib').Path({str(tmp_path)!r})\n"
-    )
+    (tmp_path / "conftest.py").write_text(CONFTEST.format(root=str(ROOT), here=str(tmp_path)))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-q", str(tmp_path)]
     result = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL

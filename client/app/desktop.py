@@ -103,7 +103,10 @@ def _build(options: argparse.Namespace, plugged_in: Any) -> tuple[Any, Any]:
     preferences = Preferences(preferences_path())
     if options.fake is not None:
         others = max(0, options.fake - 1)
-        meeting = Meeting(lambda on_state, on_levels: FakeCall(on_state, on_levels, others=others))
+        marked = options.stats is not None
+        meeting = Meeting(
+            lambda on_state, on_levels: FakeCall(on_state, on_levels, others=others, marked=marked)
+        )
         devices = Devices(
             lambda: ([Choice("a", "Built-in camera", None)], [Choice("b", "Built-in microphone", None)]),
             preferences,

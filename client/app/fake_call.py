@@ -25,7 +25,10 @@ NAMES = (
     "Maja Horvat", "Felix Braun", "Aisha Diallo", "Erik Lund",
 )  # fmt: skip
 FPS = 15
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 640, 360
+#: Where each sample lies, in heights of the picture.
+_DOWN = np.linspace(0.0, 1.0, HEIGHT, dtype=np.float32)[:, None]
+_ACROSS = np.linspace(0.0, WIDTH / HEIGHT, WIDTH, dtype=np.float32)[None, :]
 
 
 class FakeBoard:
@@ -49,6 +52,7 @@ class FakeCall:
         *,
         others: int = 3,
         paint: bool = True,
+        marked: bool = True,
     ) -> None:
         self.pictures = FakeBoard()
         self.state = SessionState()
@@ -57,6 +61,7 @@ class FakeCall:
         self._on_levels = on_levels
         self._others = others
         self._paint = paint
+        self._marked = marked
         self._stopping = threading.Event()
         self._painter: threading.Thread | None = None
         self._video: Any = None
@@ -150,32 +155,32 @@ class FakeCall:
             ticks += 1
             now = time.monotonic()
             if self.state.camera_on:
-                self.pictures.self_view.put(draw(0, now))
+                self.pictures.self_view.put(draw(0, now, self._marked))
             for member in self.state.members:
                 if member.camera and not member.is_me:
-                    self.pictures.slot(member.id).put(draw(int(member.id[1:]), now))
+                    self.pictures.slot(member.id).put(draw(int(member.id[1:]), now, self._marked))
             if ticks % 2 == 0:
                 self.report_levels({"me": _wave(now, 0), **{m.id: _wave(now, 1) for m in self.state.members}})
 
 
-def draw(identity: int, now: float) -> Picture:
-    """A moving picture that nobody takes for another: a room with a person in it, marked with `identity`."""
+def draw(identity: int, now: float, marked: bool = True) -> Picture:
+    """A moving picture that nobody takes for another: a room with a person in it."""
     picture = Picture.blank(WIDTH, HEIGHT, now)
     luma, blue, red = picture.planes
-    y, x = np.ogrid[0:HEIGHT, 0:WIDTH]
     hue = identity * 2.4
-    luma[:] = (70 + 50 * (y / HEIGHT) + 10 * np.sin(x / 40 + now + identity)).astype(np.uint8)
+    luma[:] = (70 + 50 * _DOWN + 10 * np.sin(_ACROSS * 8 + now + identity)).astype(np.uint8)
     blue[:] = int(128 + 18 * math.cos(hue))
     red[:] = int(128 + 18 * math.sin(hue))
-    middle = WIDTH / 2 + 14 * math.sin(now * 0.8 + identity)
-    head = ((x - middle) / 26) ** 2 + ((y - 80) / 34) ** 2 < 1
-    body = ((x - middle) / 62) ** 2 + ((y - 180) / 62) ** 2 < 1
+    middle = 0.89 + 0.08 * math.sin(now * 0.8 + identity)
+    head = ((_ACROSS - middle) / 0.135) ** 2 + ((_DOWN - 0.43) / 0.175) ** 2 < 1
+    body = ((_ACROSS - middle) / 0.36) ** 2 + ((_DOWN - 1.04) / 0.41) ** 2 < 1
     luma[body] = 60 + identity * 23 % 80
     luma[head] = 175 - identity * 17 % 60
-    blue[head[::2, ::2]], red[head[::2, ::2]] = 112, 148
     blue[body[::2, ::2]] = int(128 + 30 * math.cos(hue + 2))
     red[body[::2, ::2]] = int(128 + 30 * math.sin(hue + 2))
-    mark.paint(picture.planes, identity, now)
+    blue[head[::2, ::2]], red[head[::2, ::2]] = 112, 148
+    if marked:
+        mark.paint(picture.planes, identity, now)
     return picture
 
 

@@ -27,11 +27,12 @@ QML_IMPORT_MAJOR_VERSION = 1
 
 _LABEL = int(Qt.ItemDataRole.UserRole) + 1
 _Index = QModelIndex | QPersistentModelIndex
+_NOWHERE = QModelIndex()
 
 NO_CAMERA = (
-    "No camera was found. Plug one in and open the list again; the others see your initials until then."
+    "No camera was found. Plug one in and look again; until then the others see your initials."
 )
-NO_MICROPHONE = "No microphone was found. Plug one in and open the list again; you can listen until then."
+NO_MICROPHONE = "No microphone was found. Plug one in and look again; until then you can listen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ChoiceModel(QAbstractListModel):
         super().__init__(parent)
         self.choices: list[Choice] = []
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:
+    def rowCount(self, parent: _Index = _NOWHERE) -> int:
         return 0 if parent.isValid() else len(self.choices)
 
     def roleNames(self) -> dict[int, QByteArray]:

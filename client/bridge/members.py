@@ -26,6 +26,7 @@ QML_IMPORT_MAJOR_VERSION = 1
 
 _FIRST = int(Qt.ItemDataRole.UserRole) + 1
 _Index = QModelIndex | QPersistentModelIndex
+_NOWHERE = QModelIndex()
 
 
 class Role(IntEnum):
@@ -72,7 +73,7 @@ class MemberModel(QAbstractListModel):
         self._members: list[MemberView] = []
         self._levels: dict[str, float] = {}
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:
+    def rowCount(self, parent: _Index = _NOWHERE) -> int:
         return 0 if parent.isValid() else len(self._members)
 
     def roleNames(self) -> dict[int, QByteArray]:

@@ -47,8 +47,8 @@ T.Button {
     background: Rectangle {
         radius: height / 2
         color: Theme.shade(button.fill, button.hovered, button.down)
-        border.width: button.off || button.chosen ? 2 : Theme.highContrast ? Theme.edgeWidth : 0
-        border.color: button.chosen ? Theme.accent : Theme.edge
+        border.width: button.off || button.chosen ? 2 : Theme.edgeWidth
+        border.color: button.chosen ? Theme.accent : button.off ? Theme.edge : Theme.line
 
         Behavior on color {
             ColorAnimation { duration: Theme.stateTime }

@@ -10,8 +10,8 @@ FocusScope {
     /// Whoever steers with the keyboard or hears the screen keeps the controls.
     property bool byKeyboard: false
     property bool moved: true
-    readonly property bool controlsShown: moved || byKeyboard || program.screenReader || bar.busy || panel.open
-                                          || !meeting.inside
+    readonly property bool controlsStay: byKeyboard || program.screenReader || panel.open
+    readonly property bool controlsShown: controlsStay || moved || bar.busy || !meeting.inside
     readonly property alias panelOpen: panel.open
 
     /// Close the top thing only; false when nothing was open.
@@ -83,7 +83,12 @@ FocusScope {
         anchors.bottom: parent.bottom
         anchors.leftMargin: Theme.space4
         anchors.rightMargin: Theme.space4 + panel.taken
-        anchors.bottomMargin: Theme.space4
+        // Controls that stay must not cover a name; those that float away may.
+        anchors.bottomMargin: page.controlsStay ? bar.height + Theme.space4 + Theme.space2 : Theme.space4
+
+        Behavior on anchors.bottomMargin {
+            NumberAnimation { duration: Theme.placeTime; easing.type: Easing.OutCubic }
+        }
     }
 
     Column {
@@ -126,7 +131,7 @@ FocusScope {
         peopleOpen: panel.open
         anchors.horizontalCenter: grid.horizontalCenter
         anchors.bottom: parent.bottom
-        anchors.bottomMargin: Theme.space5
+        anchors.bottomMargin: Theme.space4
         focus: true
         onPeopleAsked: panel.open = !panel.open
     }

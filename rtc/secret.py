@@ -47,9 +47,12 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(
-            cls,
-            core_schema.str_schema(max_length=200, strict=True),
+        text = core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(max_length=200, strict=True)
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), text]),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda secret: secret.reveal(), return_schema=core_schema.str_schema()
             ),

@@ -145,18 +145,21 @@ export class Peer extends EventTarget {
   async #offer() {
     this.#mustOffer = false;
     await this.#connection.setLocalDescription();
+    // What was added while the offer was made has no mid yet; it is offered in the next round.
+    const sections = this.#slots.filter((slot) => slot.transceiver.mid !== null);
+    const sources = [...this.#sending].filter(([, transceiver]) => transceiver.mid !== null);
     const answer = await this.#request({
       type: "media.offer",
       sdp: this.#connection.localDescription.sdp,
-      send: [...this.#sending].map(([source, transceiver]) => ({ mid: transceiver.mid, source })),
-      receive: this.#slots.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
+      send: sources.map(([source, transceiver]) => ({ mid: transceiver.mid, source })),
+      receive: sections.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
     });
     if (!this.#closed) await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   }
 
   #announce() {
     for (const slot of this.#slots) {
-      if (slot.producer === null || slot.announced || this.#closed) continue;
+      if (slot.producer === null || slot.announced || slot.transceiver.currentDirection === null || this.#closed) continue;
       slot.announced = true;
       this.dispatchEvent(new CustomEvent("track", {
         detail: { producer: this.#wanted.get(slot.producer) ?? { id: slot.producer }, track: slot.transceiver.receiver.track },

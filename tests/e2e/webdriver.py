@@ -140,6 +140,7 @@ class Browser:
             stdin=subprocess.DEVNULL,
             env=environment,
             start_new_session=True,
+            bufsize=0,  # else a line could wait in a buffer where select does not see it
         )
         self._base = f"http://127.0.0.1:{self._port()}"
         options = {

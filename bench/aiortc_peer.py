@@ -122,6 +122,8 @@ class Peer:
             while True:
                 frame = await track.recv()
                 now = time.monotonic()
+                if not isinstance(frame, av.VideoFrame):
+                    continue
                 seen = mark.read(Picture.from_av(frame, now))
                 self.tile.saw(
                     None if seen is None else seen.identity, 0.0 if seen is None else seen.time, now

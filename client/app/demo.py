@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from client.app.children import Child, leashed, module
-from client.app.demo_report import Person, failures, member_entry, server_entry, summary_table
+from client.app.demo_report import Person, failures, member_entry, server_entry, summary_table, window_report
 from client.app.meeting_stage import SERVER, Part, Stage, StageError
 from client.app.own_screen import ScreenError, has_screen, start_screen
 from client.app.turns import write_turns
@@ -89,9 +89,10 @@ def _run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="hearth-demo-") as name, Stage(Path(name)) as stage:
         folder = Path(name)
         environment = dict(os.environ)
+        environment["HEARTH_CONFIG_DIR"] = str(folder)  # the demo must not change anybody's preferences
         seconds = options.seconds
         if not has_screen():
-            environment = start_screen(stage.children)[1]
+            environment = start_screen(stage.children, environment)[1]
             seconds = seconds or UNSEEN_SECONDS
             print(f"There is no screen here: the meeting runs on one of its own for {seconds:.0f} seconds.")
         print("Starting the server and three members. They join over real WebRTC.")
@@ -148,18 +149,24 @@ def _open_window(
 
 
 def _until_closed(stage: Stage, window: Child, seconds: float | None) -> str:
-    """Wait for the window to close; a sentence if a part of the meeting ended before it."""
+    """Wait for the window to close; a sentence if a part of the meeting ended before it.
+
+    Somebody who looks at the window is told and may go on; a demo that ends by itself ends at once.
+    """
     deadline = None if seconds is None else time.monotonic() + seconds + WINDOW_SLACK
+    trouble = ""
     while window.exit_code is None:
         stage.meter.sample()
-        if trouble := stage.trouble():
-            return trouble
+        if not trouble and (trouble := stage.trouble()):
+            if deadline is not None:
+                return trouble
+            print(trouble, file=sys.stderr)
         if deadline is not None and time.monotonic() > deadline:
             return f"The window did not close within {WINDOW_SLACK:.0f} seconds after its time."
         window.wait(_METER_SECONDS)
     if window.exit_code:
         return f"The window ended with an error. {window.last_words()}".strip()
-    return ""
+    return trouble
 
 
 def _finish(
@@ -174,8 +181,9 @@ def _finish(
     stage.meter.sample()
     window.stop()
     reports = stage.dismiss()
-    reports |= _window_report(folder / "window.json")
-    report = _report(stage, reports, metrics, seconds)
+    seen, lasted = _window_report(folder / "window.json")
+    reports |= seen
+    report = _report(stage, reports, metrics, lasted)
     problems = ([trouble] if trouble else []) + ([] if seconds is None else failures(_people(), reports))
     if options.screenshot is not None and not options.screenshot.is_file():
         problems.append(f"The window wrote no screenshot to {options.screenshot}.")
@@ -192,11 +200,13 @@ def _people() -> list[Person]:
     return [YOU, *(person for person, *_ in OTHERS)]
 
 
-def _window_report(path: Path) -> dict[str, dict[str, Any]]:
+def _window_report(path: Path) -> tuple[dict[str, dict[str, Any]], float | None]:
+    """The window's report by its name, and how long it was open in seconds; empty if it wrote none."""
     try:
-        return {YOU.name: json.loads(path.read_text(encoding="utf-8"))}
+        stats = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
+        return {}, None
+    return {YOU.name: window_report(stats)}, stats["seconds"]
 
 
 def _report(

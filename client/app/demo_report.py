@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from client.app.figures import summary
+
 #: What a member's own report gives of its entry; `name`, `kind` and `cpu_seconds` come from the demo.
 MEMBER_FIELDS = (
     "frames_received",
@@ -23,6 +25,9 @@ SERVER_COUNTERS = {
     "packets_out": "hearth_packets_out_total",
     "decoders_opened": "hearth_decoders_opened_total",
 }
+
+#: What the window does not see itself: its call counts it.
+_COUNTED_BY_CALL = ("frames_received", "audio_packets", "audio_level_dbfs", "join_to_first_frame_ms")
 
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{[^}]*\})?\s+(?P<value>[0-9.eE+-]+)\s*")
 
@@ -57,6 +62,22 @@ def member_entry(person: Person, own: Mapping[str, Any], cpu_seconds: float) -> 
     """One entry of the report's "members", from the member's own report."""
     entry = {name: own.get(name) for name in MEMBER_FIELDS}
     return {"name": person.name, "kind": person.kind, **entry, "cpu_seconds": cpu_seconds}
+
+
+def window_report(stats: Mapping[str, Any], me: str = "me") -> dict[str, Any]:
+    """What the window wrote with --stats, in the form of a member's own report (`figures.summary`)."""
+    heard = stats.get("call", {}).get("members", {})
+    sources = []
+    for tile in stats["members"]:
+        if tile["id"] != me:
+            counted = heard.get(tile["id"], {})
+            fields = {name: counted.get(name) for name in _COUNTED_BY_CALL}
+            sources.append({**tile, **fields, "identities": tile["marks"]})
+    report = summary("", sources, ())
+    return {
+        **report,
+        "glass_to_glass_ms": {name: stats["glass_to_glass_ms"][name] for name in ("p50", "p99")},
+    }
 
 
 def failures(people: Sequence[Person], reports: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -23,6 +23,7 @@ from client.call.call import Call
 from client.media import mark
 from client.media.picture import Picture
 from client.media.playback.speaker import SpeakerSpec
+from client.media.slot import LatestSlot
 from client.media.sources import SoundSourceSpec, VideoSourceSpec
 from client.session.state import Phase, SessionState
 
@@ -37,6 +38,7 @@ class Watcher:
 
     def __init__(self, call: Call) -> None:
         self.tiles: dict[str, TileFigures] = {}
+        self._slots: dict[str, LatestSlot[Picture]] = {}
         self._call = call
         self._wake = threading.Event()
         self._stopping = False
@@ -45,10 +47,11 @@ class Watcher:
 
     def watch(self, member_id: str) -> None:
         """Look at this member's tile from now on."""
-        if member_id not in self.tiles:
-            slot = self._call.pictures.slot(member_id)
+        slot = self._call.pictures.slot(member_id)
+        if self._slots.get(member_id) is not slot:  # a member who comes again may get another slot
+            self.tiles.setdefault(member_id, TileFigures())
+            self._slots[member_id] = slot
             slot.on_put = self._wake.set
-            self.tiles[member_id] = TileFigures()
             self._wake.set()
 
     def stop(self) -> None:
@@ -61,10 +64,10 @@ class Watcher:
         while not self._stopping:
             self._wake.wait()
             self._wake.clear()
-            for member_id, tile in tuple(self.tiles.items()):
-                picture = self._call.pictures.slot(member_id).take()
+            for member_id, slot in tuple(self._slots.items()):
+                picture = slot.take()
                 if picture is not None:
-                    _look(tile, picture)
+                    _look(self.tiles[member_id], picture)
 
 
 def _look(tile: TileFigures, picture: Picture) -> None:

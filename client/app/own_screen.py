@@ -44,8 +44,10 @@ def _answers(number: str) -> bool:
     return False
 
 
-def start_screen(children: Children, width: int = 1920, height: int = 1080) -> tuple[Child, dict[str, str]]:
-    """Start an X server among `children`; it and the environment for programs that shall use it.
+def start_screen(
+    children: Children, environment: Mapping[str, str], width: int = 1920, height: int = 1080
+) -> tuple[Child, dict[str, str]]:
+    """Start an X server among `children`; it, and `environment` changed for programs that shall use it.
 
     Raises ScreenError when Xvfb is missing or does not start.
     """
@@ -63,9 +65,9 @@ def start_screen(children: Children, width: int = 1920, height: int = 1080) -> t
         raise ScreenError(
             f"Xvfb did not start: {child.last_words() or 'it gave no reason'}. Install it again."
         )
-    environment = {**os.environ, "DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
-    environment.pop("WAYLAND_DISPLAY", None)
-    return child, environment
+    changed = {**environment, "DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
+    changed.pop("WAYLAND_DISPLAY", None)
+    return child, changed
 
 
 def _number(child: Child) -> int | None:

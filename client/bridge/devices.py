@@ -30,9 +30,9 @@ _Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 
 NO_CAMERA = (
-    "No camera was found. Plug one in and look again; until then the others see your initials."
+    "No camera was found. Plug one in; until then the others see your initials."
 )
-NO_MICROPHONE = "No microphone was found. Plug one in and look again; until then you can listen."
+NO_MICROPHONE = "No microphone was found. Plug one in; until then you can listen."
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,7 @@ Panel {
         spacing: Theme.space2
 
         Rectangle {
-            x: 0
-            width: panel.width
+            width: panel.width - 2 * Theme.space4
             height: Theme.edgeWidth
             color: Theme.line
         }
@@ -53,7 +52,7 @@ Panel {
             width: panel.width - 2 * Theme.space4
             text: panel.meeting.invitationCode
             font.features: { "tnum": 1 }
-            wrapMode: Text.WrapAnywhere
+            wrapMode: Text.Wrap
         }
         Button {
             width: panel.width - 2 * Theme.space4

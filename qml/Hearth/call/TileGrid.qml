@@ -8,6 +8,11 @@ Item {
 
     required property Meeting meeting
     property bool settled: false
+    /// Room at the bottom that tiles leave free where they can without getting smaller, in pixels.
+    property real keepClear: 0
+    readonly property rect first: fitted.places[0] ?? Qt.rect(0, 0, 0, 0)
+    readonly property real overlap: keepClear - first.y
+    readonly property real lift: Math.min(first.y, Math.max(0, overlap))
     readonly property alias count: repeater.count
 
     /// The tile of a member, for tests; null when there is none.
@@ -49,7 +54,7 @@ Item {
 
             feed: grid.meeting.feed
             x: place.x
-            y: place.y
+            y: place.y - grid.lift
             width: place.width
             height: place.height
 

@@ -77,6 +77,7 @@ FocusScope {
         id: grid
         objectName: "tileGrid"
         meeting: page.meeting
+        keepClear: page.controlsStay ? 0 : bar.height + Theme.space2
         anchors.left: parent.left
         anchors.right: parent.right
         anchors.top: header.bottom

@@ -40,7 +40,7 @@ FocusScope {
             width: parent.width
             horizontalAlignment: Text.AlignHCenter
             text: page.failed ? page.meeting.problem
-                              : page.meeting.title.length > 0 ? qsTr("“%1” goes on without you.").arg(page.meeting.title) : ""
+                              : qsTr("You can join again as long as others are there.")
             color: Theme.muted
             wrapMode: Text.WordWrap
         }

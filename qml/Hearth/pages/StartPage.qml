@@ -59,7 +59,7 @@ FocusScope {
                 }
                 Label {
                     width: parent.width
-                    text: qsTr("The meeting runs on this computer. Nothing leaves your network.")
+                    text: qsTr("Meetings run on your own computers and need no account.")
                     color: Theme.muted
                     wrapMode: Text.WordWrap
                 }
@@ -84,9 +84,11 @@ FocusScope {
                 rowSpacing: Theme.space4
 
                 StartCard {
+                    id: startCard
                     width: page.wide ? (column.width - Theme.space5) / 2 : column.width
+                    height: page.wide ? Math.max(implicitHeight, joinCard.implicitHeight) : implicitHeight
                     title: qsTr("Start one")
-                    words: qsTr("You get an invitation to send to others.")
+                    words: qsTr("With an invitation for others.")
                     problem: page.entrance.meetingProblem
 
                     Button {
@@ -101,9 +103,11 @@ FocusScope {
                 }
 
                 StartCard {
+                    id: joinCard
                     width: page.wide ? (column.width - Theme.space5) / 2 : column.width
+                    height: page.wide ? Math.max(implicitHeight, startCard.implicitHeight) : implicitHeight
                     title: qsTr("Join one")
-                    words: qsTr("With the link or the code that you were sent.")
+                    words: qsTr("With a link or a code from others.")
                     problem: page.entrance.invitationProblem
 
                     Row {

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from bootstrap import checks, system
-from bootstrap.environment import Environment, SetupError
+from bootstrap.environment import Environment
+from bootstrap.installer import SetupError
 from bootstrap.progress import complain, say
 from client.app import launch
 
@@ -46,7 +47,7 @@ def start(verb: str, arguments: list[str], root: Path, display: bool) -> int:
     environment = Environment.of(root)
     if verb == "doctor":
         # The doctor must speak even where set-up cannot work, so it changes nothing.
-        python = environment.python if environment.ready(("app",)) else Path(sys.executable)
+        python = environment.python if environment.python.exists() else Path(sys.executable)
         return hand_over(python, verb, arguments, root)
     layers = ("app", "test") if verb == "test" else ("app",)
     system.provide(verb, display=display, environment_ready=environment.ready(("app",)))

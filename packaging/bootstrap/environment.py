@@ -6,16 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap import installer
+from bootstrap.installer import InstallError, SetupError
 from bootstrap.progress import Step, say
 
 STAMP = "hearth-setup.json"
@@ -25,13 +23,6 @@ LAYERS: dict[str, tuple[tuple[str, ...], str]] = {
     "app": (("pip.txt", "app.txt"), "the program's packages"),
     "test": (("test.txt",), "the test tools"),
 }
-
-#: Settings of a person's shell that would send packages somewhere else.
-UNWANTED = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
-
-
-class SetupError(Exception):
-    """Set-up could not go on; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,12 @@ class Environment:
             for name in layers:
                 if done.get(name) != self.fingerprint(name):
                     self._write_stamp(done, working=name)
-                    self._install(name)
+                    try:
+                        self._install(name)
+                    except InstallError as error:
+                        if not error.touched:  # what was there before still works
+                            self._write_stamp(done, working=None)
+                        raise
                     done[name] = self.fingerprint(name)
             self._write_stamp(done, working=None)
 
@@ -109,7 +105,7 @@ class Environment:
             return
         stamp = self.stamp()
         if stamp is None:
-            if any(self.folder.iterdir()) and not _starts(self.python):
+            if any(self.folder.iterdir()) and not installer.starts(self.python):
                 raise SetupError(
                     f"{self.folder} was not made by run.py, and no Python starts in it. Move it away, or set "
                     "HEARTH_HOME to another folder, then start again."
@@ -119,7 +115,7 @@ class Environment:
             reason = "The last set-up did not finish"
         elif stamp.get("folder") != str(self.folder):
             reason = "The folder was moved"
-        elif not _starts(self.python):
+        elif not installer.starts(self.python):
             reason = "The environment's Python no longer starts"
         else:
             return
@@ -130,94 +126,13 @@ class Environment:
         with Step("Making the virtual environment") as step:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write_stamp({}, working="environment")
-            uv = shutil.which("uv")
-            if (
-                uv
-                and _run(
-                    step,
-                    [uv, "venv", "--seed", "--allow-existing", "--python", sys.executable, str(self.folder)],
-                )[0]
-                == 0
-            ):
-                return
-            code, tail = _run(step, [sys.executable, "-I", "-m", "venv", str(self.folder)])
-            if code != 0:
-                raise SetupError(
-                    f"The virtual environment could not be made in {self.folder}. Python said:\n{tail}"
-                )
+            installer.make_environment(self.folder, step)
 
     def _install(self, layer: str) -> None:
         files, title = LAYERS[layer]
-        uv = shutil.which("uv")
         with Step(f"Installing {title}") as step:
             for name in files:
-                path = str(self.root / "requirements" / name)
-                if uv:
-                    command = [uv, "pip", "install", "--python", str(self.python), "--require-hashes"]
-                    if _run(step, [*command, "-r", path])[0] == 0:
-                        continue
-                    step.note("uv could not, trying pip")
-                command = [str(self.python), "-I", "-m", "pip", "install", "--no-input", "--require-hashes"]
-                command += ["--progress-bar", "off", "--disable-pip-version-check", "--only-binary", ":all:"]
-                code, tail = _run(step, [*command, "-r", path])
-                if code != 0:
-                    raise SetupError(_why(tail))
-
-
-def _why(tail: str) -> str:
-    """pip's last words with a sentence about the most likely cause."""
-    if re.search(r"NewConnectionError|ConnectTimeout|Temporary failure|Name or service|NameResolution", tail):
-        return (
-            "The first start fetches packages, and the network could not be reached. Connect and start again."
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in tail:
-        return (
-            "The package index shows a certificate that this machine does not trust. Behind a proxy, "
-            "set PIP_CERT to the proxy's certificate, then start again."
-        )
-    if "No space left" in tail:
-        return "The disk is full. Hearth needs about 1.5 GB; make room and start again."
-    return f"Packages could not be installed. Start again, or see what pip said:\n{tail}"
-
-
-def _starts(python: Path) -> bool:
-    """Whether the interpreter runs, is new enough and has pip."""
-    probe = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
-    try:
-        return (
-            subprocess.run([str(python), "-I", "-c", probe], capture_output=True, timeout=60).returncode == 0
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def _run(step: Step, command: list[str]) -> tuple[int, str]:
-    """Run an installer with a line of progress; (exit code, its last lines)."""
-    environment = {name: value for name, value in os.environ.items() if name not in UNWANTED}
-    tail: deque[str] = deque(maxlen=15)
-    count = 0
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for text in process.stdout:
-            tail.append(text.rstrip())
-            if told := re.match(r"Collecting ([\w.-]+)", text):
-                count += 1
-                step.at(f"{count} found, {told.group(1)}")
-            elif told := re.match(r"\s*Downloading (\S+) \(([\d.]+) ?(MB|MiB)\)", text):
-                (step.note if float(told.group(2)) >= 10 else step.at)(
-                    f"fetching {told.group(1)} ({told.group(2)} MB)"
-                )
-            elif text.startswith(("Installing collected", "Prepared")):
-                step.at("unpacking")
-    return process.returncode, "\n".join(tail)
+                installer.install(self.python, self.root / "requirements" / name, step)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from bootstrap import environment as module
-from bootstrap.environment import STAMP, Environment, SetupError
+from bootstrap import installer
+from bootstrap.environment import STAMP, Environment
+from bootstrap.installer import InstallError, SetupError
 
 
 @pytest.fixture
@@ -25,12 +26,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
 
     def install(self: Environment, layer: str) -> None:
         _log(self, layer)
-        if (self.root / "fail").exists():
-            raise SetupError("no network")
+        for word, touched in (("refuse", False), ("fail", True)):
+            if (self.root / word).exists():
+                raise InstallError("no network", touched)
 
     monkeypatch.setattr(Environment, "_create", create)
     monkeypatch.setattr(Environment, "_install", install)
-    monkeypatch.setattr(module, "_starts", lambda python: python.exists())
+    monkeypatch.setattr(installer, "starts", lambda python: python.exists())
     monkeypatch.delenv("HEARTH_HOME", raising=False)
     return Environment.of(root)
 
@@ -80,6 +82,17 @@ def test_an_interrupted_setup_is_done_anew(home: Environment, capsys: pytest.Cap
     home.prepare(("app",))
     assert log(home) == ["create", "app", "create", "app"]
     assert "did not finish" in capsys.readouterr().out
+
+
+def test_an_update_that_changed_nothing_keeps_what_works(home: Environment) -> None:
+    home.prepare(("app",))
+    (home.root / "refuse").touch()
+    with pytest.raises(SetupError):
+        home.prepare(("app", "test"))
+    assert home.ready(("app",))
+    (home.root / "refuse").unlink()
+    home.prepare(("app", "test"))
+    assert log(home) == ["create", "app", "test", "test"]
 
 
 def test_a_moved_checkout_is_set_up_again(home: Environment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,4 +151,4 @@ def test_the_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_failures_of_the_installer_become_sentences(said: str, sentence: str) -> None:
-    assert sentence in module._why(said)
+    assert sentence in installer.explain(said)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from bootstrap import checks, command, system
-from bootstrap.environment import Environment, SetupError
+from bootstrap.environment import Environment
+from bootstrap.installer import SetupError
 
 ROOT = Path(__file__).parents[2]
 

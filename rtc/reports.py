@@ -23,8 +23,9 @@ def to_ntp(wall_clock: float) -> int:
 
 
 def from_ntp(ntp_time: int) -> float:
-    """32.32 fixed point seconds since 1900 as Unix seconds."""
-    return ntp_time / 4294967296 - NTP_EPOCH
+    """32.32 fixed point as Unix seconds, 1968 to 2104: the top bit tells the era (RFC 4330 section 3)."""
+    era = 0 if ntp_time >> 63 else 1 << 32
+    return ntp_time / 4294967296 + era - NTP_EPOCH
 
 
 def middle_ntp(ntp_time: int) -> int:

@@ -27,9 +27,7 @@ _FROM_CROCKFORD = str.maketrans(_CROCKFORD + "OIL", _RFC4648 + "ABB")  # O is 0;
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-NOT_AN_INVITATION = (
-    "This is not an invitation. Paste the whole link or the whole code that you were sent."
-)
+NOT_AN_INVITATION = "This is not an invitation. Paste the whole link or the whole code that you were sent."
 MISTYPED = "A letter of the code is wrong. Compare it with the one that you were sent."
 
 

@@ -1,4 +1,4 @@
-"""Session descriptions (RFC 8866) as far as WebRTC needs them: bundled, one stream a section (JSEP, RFC 9429).
+"""Session descriptions (RFC 8866) as far as WebRTC needs them: bundled, one stream a section (RFC 9429).
 
 Parsing takes any text, costs time in proportion to its length, and raises SdpError for what cannot be used.
 """
@@ -264,7 +264,7 @@ def _section_attribute(section: MediaSection, maps: dict[int, Codec], key: str, 
             if len(words) == 3 and words[0] == "FID" and len(section.rtx) < 16:
                 section.rtx[_number(words[1], 2**32 - 1)] = _number(words[2], 2**32 - 1)
         case "msid":
-            section.stream_id = value.split()[0] if value.split() else ""
+            section.stream_id = value.split(maxsplit=1)[0] if value.split() else ""
         case "sctp-port":
             section.sctp_port = _number(value, 65535)
         case _ if key in _DIRECTIONS:

@@ -131,7 +131,7 @@ class ClientLink:
         parameters = RTCIceParameters(remote.ufrag, remote.password, remote.ice_lite)
         try:
             await asyncio.wait_for(self._ice.start(parameters), CONNECT_TIMEOUT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise ConnectionError("no answer to connectivity checks") from None
         if self._ice.state != "completed":
             raise ConnectionError("no answer to connectivity checks")
@@ -198,7 +198,7 @@ class PeerTransport:
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)
         try:
             await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), CONNECT_TIMEOUT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise ConnectionError("the DTLS handshake did not finish") from None
         if dtls.state != "connected":
             raise ConnectionError("the DTLS handshake failed")

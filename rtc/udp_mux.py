@@ -29,8 +29,8 @@ SOCKET_BUFFER_BYTES = 4 << 20
 MAX_ADDRESSES_PER_PEER = 8
 #: DTLS datagrams of one peer waiting for its handshake; more could only be garbage.
 MAX_WAITING_DATAGRAMS = 64
-#: Seconds since its last check for which an address stays with its peer, so that nobody who can forge a
-#: sender takes another's path. More keeps a reused address out longer; less than a check interval unguards it.
+#: Seconds since its last check for which an address stays with its peer, so that nobody who forges a sender
+#: takes another's path. More keeps a reused address out longer; less than a check interval leaves it open.
 OWNER_S = 30.0
 
 
@@ -61,7 +61,7 @@ class MuxLink:
         """Returns when the peer has proven an address; raises ConnectionError after `timeout` seconds."""
         try:
             await asyncio.wait_for(asyncio.shield(self._ready), timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise ConnectionError("no connectivity check came from the peer") from None
         if self._closed:
             raise ConnectionError("the link is closed")

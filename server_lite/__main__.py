@@ -60,6 +60,11 @@ class HearthServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state_of: object) -> None:
         super().__init__(config)
         self.app = state_of
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @property
     def hearth(self) -> ServerState:
@@ -95,9 +100,11 @@ def _server(settings: Settings, listener: socket.socket) -> HearthServer:
 def _run(server: HearthServer, listener: socket.socket, *, announce: bool, title: str) -> None:
     async def serve() -> None:
         task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        if not task.done():
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+        else:
             (_announce_to_parent if announce else _invite)(server, listener, title)
         await task
 
@@ -108,7 +115,7 @@ def _run(server: HearthServer, listener: socket.socket, *, announce: bool, title
 def _announce_to_parent(server: HearthServer, listener: socket.socket, title: str) -> None:
     state = server.hearth
     host, port = listener.getsockname()[:2]
-    reach = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else host  # noqa: S104
+    reach = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else host
     line = {
         "url": f"http://{reach}:{port}",
         "port": port,
@@ -179,11 +186,15 @@ def _raise_file_limit() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hearth serve", description="Hearth's server, alone.")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("--port", type=int, default=8443, help="TCP port; 0 takes any free one")
     parser.add_argument("--udp-port", type=int, default=0, help="media port; 0 takes any free one")
     parser.add_argument(
-        "--advertise", action="append", default=[], metavar="ADDRESS", help="address told to clients; repeatable"
+        "--advertise",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address told to clients; repeatable",
     )
     parser.add_argument("--title", default="Meeting", help="title of the meeting that is opened")
     parser.add_argument("--state", type=Path, metavar="FILE", help="remember meetings over a restart")

@@ -28,7 +28,7 @@ def media_addresses(host: str, advertise: tuple[str, ...]) -> list[str]:
     """Addresses for ICE candidates of a UDP socket bound to `host`."""
     if advertise:
         return list(advertise)
-    if host not in ("0.0.0.0", "::"):  # noqa: S104
+    if host not in ("0.0.0.0", "::"):
         return [host]
     version = 6 if host == "::" else 4
     fitting = [a for a in own_addresses() if ipaddress.ip_address(a).version == version]

@@ -65,7 +65,9 @@ def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | N
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return http_api.problem(ProtocolError("request-invalid", "The request has a value that is not allowed."))
+        return http_api.problem(
+            ProtocolError("request-invalid", "The request has a value that is not allowed.")
+        )
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -81,6 +83,6 @@ def invitation_host(settings: Settings) -> str:
     """The address that stands in invitations."""
     if settings.advertise:
         return settings.advertise[0]
-    if settings.host in ("0.0.0.0", "::"):  # noqa: S104
+    if settings.host in ("0.0.0.0", "::"):
         return own_addresses()[0]
     return settings.host

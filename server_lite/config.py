@@ -12,7 +12,7 @@ from rtc.secret import Secret
 class Settings:
     """Settings of one server process."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a meeting server is there for the network
+    host: str = "0.0.0.0"
     port: int = 8443  # TCP; 0 takes any free one
     udp_port: int = 0  # media; 0 takes any free one
     advertise: tuple[str, ...] = ()  # addresses told to clients; empty: those of this machine

@@ -49,9 +49,7 @@ class Consumer:
         self.waits_for_key_frame = self.plan.kind == "video"
         self._rewriter.switch()
 
-    def forward(
-        self, packet: RtpPacket, info: MediaInfo, level: bytes | None, now: float
-    ) -> bytes | None:
+    def forward(self, packet: RtpPacket, info: MediaInfo, level: bytes | None, now: float) -> bytes | None:
         """The packet as this receiver gets it; None if it gets none."""
         payload_type = self.plan.codecs.get(info.codec)
         if payload_type is None:
@@ -92,9 +90,7 @@ class Consumer:
         """Repair packets (RFC 4588) for sequence numbers this receiver misses."""
         if self.plan.rtx_ssrc is None:
             return []
-        self._repairs = min(
-            _MAX_REPAIRS_PER_S, self._repairs + (now - self._repairs_at) * _MAX_REPAIRS_PER_S
-        )
+        self._repairs = min(_MAX_REPAIRS_PER_S, self._repairs + (now - self._repairs_at) * _MAX_REPAIRS_PER_S)
         self._repairs_at = now
         found: list[bytes] = []
         for sequence_number in lost:

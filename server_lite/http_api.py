@@ -20,7 +20,13 @@ router = APIRouter()
 MAX_BODY_BYTES = 4096
 #: Seconds for a request's body to arrive.
 BODY_TIMEOUT_S = 10.0
-_STATUS = {"token-wrong": 404, "key-wrong": 403, "rooms-full": 503, "body-too-large": 413, "body-too-slow": 408}
+_STATUS = {
+    "token-wrong": 404,
+    "key-wrong": 403,
+    "rooms-full": 503,
+    "body-too-large": 413,
+    "body-too-slow": 408,
+}
 
 
 class NewRoom(BaseModel):

@@ -31,8 +31,8 @@ def render(
     all_counters = [ended, *(m.router.counters for m in meetings)]
     lines: list[str] = []
 
-    def metric(name: str, kind: str, help: str, *values: tuple[str, float]) -> None:
-        lines.append(f"# HELP hearth_{name} {help}")
+    def metric(name: str, kind: str, meaning: str, *values: tuple[str, float]) -> None:
+        lines.append(f"# HELP hearth_{name} {meaning}")
         lines.append(f"# TYPE hearth_{name} {kind}")
         lines.extend(f"hearth_{name}{labels} {value:g}" for labels, value in values)
 
@@ -40,13 +40,24 @@ def render(
         return float(sum(getattr(c, field_name) for c in all_counters))
 
     metric("rooms", "gauge", "Rooms that exist.", ("", len(meetings)))
-    metric("members", "gauge", "Members with a connection.", ("", sum(m.connected_members() for m in meetings)))
-    for name, help in _ROUTER_COUNTERS.items():
-        metric(f"{name}_total", "counter", help, ("", total(name)))
-    metric("decoders_opened_total", "counter", "Decoders opened; forwarding opens none.", ("", tally.decoders_opened))
+    metric(
+        "members", "gauge", "Members with a connection.", ("", sum(m.connected_members() for m in meetings))
+    )
+    for name, meaning in _ROUTER_COUNTERS.items():
+        metric(f"{name}_total", "counter", meaning, ("", total(name)))
+    metric(
+        "decoders_opened_total",
+        "counter",
+        "Decoders opened; forwarding opens none.",
+        ("", tally.decoders_opened),
+    )
     metric("messages_total", "counter", "Signalling messages read.", ("", tally.messages))
-    metric("slow_readers_total", "counter", "Connections cut for reading too slowly.", ("", tally.slow_readers))
-    metric("connections_refused_total", "counter", "Sockets beyond the limits.", ("", tally.connections_refused))
+    metric(
+        "slow_readers_total", "counter", "Connections cut for reading too slowly.", ("", tally.slow_readers)
+    )
+    metric(
+        "connections_refused_total", "counter", "Sockets beyond the limits.", ("", tally.connections_refused)
+    )
     refusals = [(f'{{code="{code}"}}', float(n)) for code, n in sorted(tally.refusals.items())]
     metric("refusals_total", "counter", "Messages refused, by code.", *refusals)
     dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(mux.dropped.items())]

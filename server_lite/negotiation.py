@@ -168,9 +168,7 @@ def _producer(offered: MediaSection, mine: MediaSection) -> ProducerPlan:
     )
 
 
-def _consumer(
-    mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable[[], int]
-) -> ConsumerPlan:
+def _consumer(mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable[[], int]) -> ConsumerPlan:
     rtx_types = _rtx_types(mine)
     ssrc = known.ssrc if known is not None else new_ssrc()
     rtx_ssrc: int | None = None

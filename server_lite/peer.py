@@ -122,9 +122,7 @@ class Peer:
 
     def _new_transport(self) -> PeerTransport:
         link = ServerLink(self._port.mux.link(), self._port.candidates)
-        return PeerTransport(
-            link, self._port.certificate, on_rtp=self._on_packet, on_rtcp=self._on_packet
-        )
+        return PeerTransport(link, self._port.certificate, on_rtp=self._on_packet, on_rtcp=self._on_packet)
 
     async def _connect(self, transport: PeerTransport, offer: SessionDescription) -> None:
         try:

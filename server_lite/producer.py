@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rtc import vp8
 from rtc.errors import PacketError
-from rtc.header_extensions import decode_audio_level
 from rtc.h264 import starts_key_frame as h264_starts_key_frame
+from rtc.header_extensions import decode_audio_level
 from rtc.keyframes import KeyframeThrottle
 from rtc.nack import NackTracker
 from rtc.reports import ReceptionStatistics
@@ -20,8 +20,8 @@ _MAX_SSRCS = 4
 class Producer:
     """A stream of one member. `plan` says how its packets look."""
 
-    def __init__(self, id: str, member: str, plan: ProducerPlan) -> None:
-        self.id, self.member, self.plan = id, member, plan
+    def __init__(self, producer_id: str, member: str, plan: ProducerPlan) -> None:
+        self.id, self.member, self.plan = producer_id, member, plan
         self.paused = False
         self.consumers: list[Consumer] = []
         self.ssrc: int | None = plan.ssrcs[0] if plan.ssrcs else None

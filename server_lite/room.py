@@ -5,12 +5,12 @@ The signalling side turns messages into events and carries the effects out; noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rtc.names import clean_name
 from rtc.secret import Secret
 from rtc.signalling import PROTOCOL_VERSIONS, Message, ProtocolError, media, session
-from rtc.names import clean_name
 
 
 # What happens to a room.
@@ -127,7 +127,7 @@ class Room:
 
     def __init__(
         self,
-        id: str,
+        room_id: str,
         title: str,
         invitation: session.Invitation,
         *,
@@ -136,7 +136,7 @@ class Room:
         max_members: int = 100,
         lost_grace: float = 5.5,
     ) -> None:
-        self.id, self.title, self.invitation = id, title, invitation
+        self.id, self.title, self.invitation = room_id, title, invitation
         self._new_id, self._new_key = new_id, new_key
         self._max_members, self._lost_grace = max_members, lost_grace
         self._members: dict[str, _Member] = {}
@@ -168,9 +168,6 @@ class Room:
                     if m.lost_at is not None and now - m.lost_at >= self._lost_grace
                 ]
                 return [effect for member in overdue for effect in self._remove(member, "lost")]
-
-    def producer(self, id: str) -> media.Producer | None:
-        return next((p for m in self._members.values() for p in m.producers.values() if p.id == id), None)
 
     def dump(self) -> dict[str, object]:
         """For diagnosis; holds no secret and no name."""
@@ -232,21 +229,21 @@ class Room:
             members=[m.public() for m in self._members.values()],
         )
 
-    def _lost(self, id: str, now: float) -> list[Effect]:
-        member = self._members.get(id)
+    def _lost(self, member_id: str, now: float) -> list[Effect]:
+        member = self._members.get(member_id)
         if member is None or member.lost_at is not None:
             return []
         member.lost_at = now
-        return self._tell_all(session.Changed(member=member.public()), but=id)
+        return self._tell_all(session.Changed(member=member.public()), but=member_id)
 
-    def _remove(self, id: str, reason: str) -> list[Effect]:
-        if self._members.pop(id, None) is None:
+    def _remove(self, member_id: str, reason: str) -> list[Effect]:
+        if self._members.pop(member_id, None) is None:
             return []
-        effects: list[Effect] = [Gone(id)]
+        effects: list[Effect] = [Gone(member_id)]
         effects += self._tell_all(
-            session.Left(member=id, reason="left" if reason == "left" else "lost")
+            session.Left(member=member_id, reason="left" if reason == "left" else "lost")
         )
-        if self._speaker == id:
+        if self._speaker == member_id:
             self._speaker = None
             effects += self._tell_all(media.Speaker(member=None))
         return effects
@@ -285,9 +282,7 @@ class Room:
         elif event.source == "camera":
             member.camera = not event.muted
         effects: list[Effect] = [
-            PauseProducer(p.id, event.muted)
-            for p in member.producers.values()
-            if p.source == event.source
+            PauseProducer(p.id, event.muted) for p in member.producers.values() if p.source == event.source
         ]
         return effects + self._tell_all(session.Changed(member=member.public()))
 
@@ -298,8 +293,7 @@ class Room:
         )
 
     def _tell_all(self, message: Message, but: str | None = None) -> list[Effect]:
-        ids: Iterable[str] = self._members
-        return [Tell(id, message) for id in ids if id != but]
+        return [Tell(to, message) for to in self._members if to != but]
 
 
 def _common_version(offered: list[int], re: int) -> int:

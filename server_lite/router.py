@@ -45,27 +45,27 @@ class Router:
 
     # What exists.
 
-    def add_producer(self, id: str, member: str, plan: ProducerPlan) -> None:
+    def add_producer(self, producer_id: str, member: str, plan: ProducerPlan) -> None:
         """A source that `member` sends from now on. The same id again with another plan is the same source
         on a new path: its receivers stay."""
-        old = self._producers.get(id)
+        old = self._producers.get(producer_id)
         if old is not None and old.plan == plan:
             return
-        producer = Producer(id, member, plan)
+        producer = Producer(producer_id, member, plan)
         table = self._by_ssrc.setdefault(member, {})
         if old is not None:
             producer.consumers, producer.paused = old.consumers, old.paused
             for ssrc in old.ssrcs:
                 table.pop(ssrc, None)
             for consumer in producer.consumers:
-                consumer.show(id)
-        self._producers[id] = producer
+                consumer.show(producer_id)
+        self._producers[producer_id] = producer
         for ssrc in producer.ssrcs:
             table[ssrc] = producer
 
-    def remove_producer(self, id: str) -> None:
+    def remove_producer(self, producer_id: str) -> None:
         """The source ends; its receivers keep their sections, empty."""
-        producer = self._producers.pop(id, None)
+        producer = self._producers.pop(producer_id, None)
         if producer is None:
             return
         table = self._by_ssrc[producer.member]
@@ -76,9 +76,9 @@ class Router:
         if producer.kind == "audio":
             self.speaker.forget(producer.member)
 
-    def pause(self, id: str, paused: bool, now: float) -> list[Send]:
+    def pause(self, producer_id: str, paused: bool, now: float) -> list[Send]:
         """While paused, packets of the source are counted and dropped."""
-        producer = self._producers.get(id)
+        producer = self._producers.get(producer_id)
         if producer is None or producer.paused == paused:
             return []
         producer.paused = paused
@@ -87,7 +87,7 @@ class Router:
                 self.speaker.forget(producer.member)
             return []
         for consumer in producer.consumers:
-            consumer.show(id)
+            consumer.show(producer_id)
         return self._ask_key_frame(producer, now) if producer.consumers else []
 
     def set_consumers(self, member: str, plans: Iterable[ConsumerPlan]) -> None:

@@ -139,7 +139,9 @@ class SignallingConnection:
     def _refuse(self, error: ProtocolError, re: int | None = None) -> None:
         self._tally.refusals[error.code] += 1
         self._refusals += 1
-        self.tell(session.Refused(re=error.re if re is None else re, code=error.code, sentence=error.sentence))
+        self.tell(
+            session.Refused(re=error.re if re is None else re, code=error.code, sentence=error.sentence)
+        )
         if self._refusals >= MAX_REFUSALS:
             self._close_code = CLOSE_POLICY
             self.close("too-many-errors", "Too many messages could not be understood.")

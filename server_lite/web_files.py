@@ -12,7 +12,8 @@ WEB = Path(__file__).parent / "web"
 
 #: No inline script, nothing from elsewhere; media and sockets to this server alone.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; "
     "media-src 'self' blob: mediastream:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )

@@ -46,7 +46,11 @@ class MediaPath:
         on_sound: Callable[[Receiver, bool], None],
     ) -> None:
         self._on_up, self._on_down = on_up, on_down
-        self._on_picture, self._on_key_frame_wanted, self._on_sound = on_picture, on_key_frame_wanted, on_sound
+        self._on_picture, self._on_key_frame_wanted, self._on_sound = (
+            on_picture,
+            on_key_frame_wanted,
+            on_sound,
+        )
         self._loop = asyncio.get_running_loop()
         self._transport = PeerTransport(
             ClientLink(), certificate, on_rtp=self._rtp, on_rtcp=self._rtcp, on_closed=self._went_down
@@ -189,7 +193,9 @@ class MediaPath:
             section = description.section(mid)
             if view.id in self.receivers or section is None or section.rejected or not section.ssrcs:
                 continue
-            receiver = Receiver(view, section, self._sources.microphone, self._on_picture, self._ask_key_frame)
+            receiver = Receiver(
+                view, section, self._sources.microphone, self._on_picture, self._ask_key_frame
+            )
             receiver.show(self._shown is None or view.member in self._shown)
             self.receivers[view.id] = receiver
             self._on_sound(receiver, True)

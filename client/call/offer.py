@@ -62,8 +62,8 @@ class ReceiveSections:
                 slot.producer = None
                 changed = True
         have = {s.producer.id for s in self._slots if s.producer is not None}
-        for id, producer in wanted.items():
-            if id not in have:
+        for producer_id, producer in wanted.items():
+            if producer_id not in have:
                 changed = self._place(producer) or changed
         return changed
 

@@ -70,7 +70,9 @@ class Tick:
     """Time passed."""
 
 
-Input = Join | Leave | SetMicrophone | SetCamera | Opened | Closed | Received | MediaUp | MediaDown | Noted | Tick
+Input = (
+    Join | Leave | SetMicrophone | SetCamera | Opened | Closed | Received | MediaUp | MediaDown | Noted | Tick
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,9 @@ class Session:
             if self.state.phase is Phase.RECONNECTING:
                 self._end(
                     Phase.LEFT,
-                    Problem("server-gone", "The meeting cannot be reached any more. Ask the host, or join again."),
+                    Problem(
+                        "server-gone", "The meeting cannot be reached any more. Ask the host, or join again."
+                    ),
                 )
                 return [i.StopMedia(), i.Disconnect()]
             return self._fail("join-timeout", "The meeting did not answer in time. Try again.")
@@ -248,9 +250,9 @@ class Session:
         self._members[member.id] = member.model_copy(update={"producers": producers})
         return [self._receive()]
 
-    def _unproduced(self, id: str) -> list[i.Effect]:
+    def _unproduced(self, producer_id: str) -> list[i.Effect]:
         for member in self._members.values():
-            left = [p for p in member.producers if p.id != id]
+            left = [p for p in member.producers if p.id != producer_id]
             if len(left) != len(member.producers):
                 self._members[member.id] = member.model_copy(update={"producers": left})
                 return [self._receive()]

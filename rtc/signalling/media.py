@@ -43,8 +43,8 @@ class Offer(Request):
 
     type: Literal["media.offer"] = "media.offer"
     sdp: str = Field(max_length=62_000)
-    send: list[Sending] = Field(default=[], max_length=8)
-    receive: list[Receiving] = Field(default=[], max_length=MAX_STREAMS)
+    send: list[Sending] = Field(default_factory=list, max_length=8)
+    receive: list[Receiving] = Field(default_factory=list, max_length=MAX_STREAMS)
 
 
 class Answer(Message):

@@ -1,4 +1,4 @@
-"""Generates the JSON Schema of the protocol: `python -m rtc.signalling.schema > docs/protocol.schema.json`."""
+"""Generates the protocol's JSON Schema: `python -m rtc.signalling.schema > docs/protocol.schema.json`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Member(Part):
     microphone: bool = Field(description="Wants to be heard; false is muted.")
     camera: bool = Field(description="Wants to be seen.")
     connected: bool = Field(description="False while the server waits for a lost connection to come back.")
-    producers: list[Producer] = []
+    producers: list[Producer] = Field(default_factory=list)
 
 
 class Invitation(Part):

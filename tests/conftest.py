@@ -122,9 +122,13 @@ def virtual_time() -> VirtualTime:
 
 
 @pytest.fixture(scope="session")
-def xvfb_display() -> Iterator[str]:
+def xvfb_display(request: pytest.FixtureRequest) -> Iterator[str]:
     """ ":N" of an X server for this run; set DISPLAY to it for child processes."""
     with Xvfb() as display:
+        # The hook above is not called for fixtures of the session: its conftest lies below the root.
+        known = request.session.stash.get(KNOWN, None)
+        if known is not None:
+            known.merge(Belongings.now())
         yield display
 
 

@@ -12,8 +12,11 @@ _PIXELS = QVideoFrameFormat.PixelFormat.Format_YUV420P
 
 
 def picture_format(width: int, height: int) -> QVideoFrameFormat:
-    """The format of a camera picture: I420, BT.601, video range, as VP8 carries it."""
-    shape = QVideoFrameFormat(QSize(width, height), _PIXELS)
+    """The format of a camera picture: I420, BT.601, video range, as VP8 carries it.
+
+    Qt gives the colours of an odd last row or column no room, so odd sizes lose that one line.
+    """
+    shape = QVideoFrameFormat(QSize(width & ~1, height & ~1), _PIXELS)
     shape.setColorSpace(QVideoFrameFormat.ColorSpace.ColorSpace_BT601)
     shape.setColorRange(QVideoFrameFormat.ColorRange.ColorRange_Video)
     return shape
@@ -26,8 +29,8 @@ def to_video_frame(picture: PictureLike, shape: QVideoFrameFormat | None = None)
         raise ValueError("Qt gave no memory for a picture")
     try:
         for plane in range(3):
-            rows = picture.height if plane == 0 else (picture.height + 1) // 2
-            width = picture.width if plane == 0 else (picture.width + 1) // 2
+            rows = frame.height() if plane == 0 else frame.height() // 2
+            width = frame.width() if plane == 0 else frame.width() // 2
             source = _rows(picture.planes[plane], rows, width, picture.strides[plane])
             target = _rows(frame.bits(plane), rows, width, frame.bytesPerLine(plane))
             np.copyto(target, source)
@@ -42,5 +45,5 @@ def _rows(buffer: object, rows: int, width: int, stride: int) -> np.ndarray:
         return buffer[:rows, :width]
     try:
         return np.ndarray((rows, width), np.uint8, buffer, 0, (stride, 1))  # type: ignore[call-overload]
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError("a picture's plane is shorter than its size says") from error

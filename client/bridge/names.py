@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from hashlib import blake2b
 from math import cos, pi, sin
-from zlib import crc32
 
 #: The longest name a server admits, in characters.
 NAME_LIMIT = 64
@@ -44,7 +44,8 @@ def initials(name: str) -> str:
 
 def name_colour(name: str) -> str:
     """A colour for a name as `#rrggbb`: the hue from the name, the lightness the same for everybody."""
-    hue = crc32(tidy_name(name).casefold().encode()) % 360
+    digest = blake2b(tidy_name(name).casefold().encode("utf-8", "surrogatepass"), digest_size=2).digest()
+    hue = int.from_bytes(digest, "big") % 360
     return oklch(TILE_LIGHTNESS, TILE_CHROMA, hue)
 
 

@@ -30,6 +30,10 @@ REPORT_INTERVAL: Final = 1.0
 #: Seconds after which a PLI that no key frame answered is repeated. Less than a round trip would ask twice.
 PLI_REPEAT: Final = 0.5
 
+#: Seconds that a key frame must be wanting before it is asked for: its first packet may only have been
+#: overtaken. Higher asks less often in vain, lower shows the first picture of a stream sooner.
+KEY_FRAME_GRACE: Final = 0.02
+
 Codec = Literal["VP8", "H264", "opus"]
 
 
@@ -90,6 +94,7 @@ class ReceiveStream:
         self._given_up = 0
         self._finished = ReceiveCounters()  # of video buffers that a change of codec has replaced
         self._report_due = 0.0
+        self._wanting_since: float | None = None
 
     @property
     def needs_key_frame(self) -> bool:
@@ -163,9 +168,7 @@ class ReceiveStream:
                 self._counters.nacks_sent += 1
                 datagrams.append(GenericNack(self._rtcp_ssrc, self.ssrc, lost).serialize())
             self._give_up(self._video, self._nack, now)
-            if self._throttle.due(now) or (
-                self._video.needs_key_frame and not self._throttle.waiting and self._throttle.request(now)
-            ):
+            if self._throttle.due(now) or self._wants_key_frame(self._video, now):
                 datagrams.append(self._pli())
         if now >= self._report_due:
             block = self._reception.report_block(self.ssrc, now)
@@ -183,6 +186,17 @@ class ReceiveStream:
         self._given_up = nack.lost_for_good
         video.give_up(now)
         self._forget_what_is_shown(video, nack)
+
+    def _wants_key_frame(self, video: VideoJitterBuffer, now: float) -> bool:
+        """True when the sender is to be asked for a key frame, for the first time."""
+        if not video.needs_key_frame:
+            self._wanting_since = None
+            return False
+        if self._wanting_since is None:
+            self._wanting_since = now
+        if self._throttle.waiting or now - self._wanting_since < KEY_FRAME_GRACE:
+            return False
+        return self._throttle.request(now)
 
     def _pli(self) -> bytes:
         self._counters.plis_sent += 1

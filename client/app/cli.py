@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from client.app import launch
+from client.app.display import display_problem
 
 PROGRAM = "hearth"
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in launch.MODULES:
         print(launch.unknown(verb, PROGRAM), file=sys.stderr)
         return 2
-    if verb == "desktop" and not launch.has_display(os.environ):
+    if verb == "desktop" and display_problem(os.environ):
         print(launch.NO_DISPLAY, flush=True)
         verb, rest = "serve", []
     if verb == "serve":  # the server is a program of its own: the client never imports it

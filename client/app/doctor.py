@@ -21,7 +21,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from client.app import launch, system_libraries
+from client.app import system_libraries
+from client.app.display import display_problem
 
 #: The server's TCP port unless told otherwise.
 SERVER_PORT = 8443
@@ -94,7 +95,7 @@ def check_libraries() -> list[Finding]:
 
 def ask_qt(environment: dict[str, str]) -> dict[str, Any] | str:
     """What the probe found, or a sentence about why it found nothing."""
-    if not launch.has_display(environment):
+    if display_problem(environment):
         environment = {**environment, "QT_QPA_PLATFORM": "offscreen"}
     command = [sys.executable, "-P", "-m", "client.app.doctor_probe"]
     paths = os.pathsep.join(path for path in sys.path if path)
@@ -125,9 +126,8 @@ def check_screen(found: dict[str, Any] | str, environment: dict[str, str]) -> li
         if environment.get("DISPLAY"):
             hint = f"Is there a display at DISPLAY={environment['DISPLAY']}? Unset it to run without one"
         return [Finding(State.WRONG, f"{found} {hint}.")]
-    if not launch.has_display(environment):
-        words = "There is no display: the desktop program cannot open here, but `serve` and `demo` work."
-        return [Finding(State.NOTE, words)]
+    if problem := display_problem(environment):
+        return [Finding(State.NOTE, problem)]
     findings = [Finding(State.OK, f"A display of {found['screen']} pixels ({found['platform']}).")]
     renderer = found["renderer"]
     if not renderer:

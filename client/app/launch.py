@@ -5,9 +5,6 @@ Standard library only: `run.py` reads it with the system's Python, before anythi
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-
 #: What each verb runs with `python -m`.
 MODULES: dict[str, str] = {
     "desktop": "client.app.desktop",
@@ -28,7 +25,7 @@ HELP: dict[str, str] = {
 }
 
 NO_DISPLAY = (
-    "There is no display here, so the server is started instead: open its link on a machine that has one."
+    "No display answers here, so the server is started instead: open its link on a machine that has one."
 )
 
 
@@ -44,13 +41,6 @@ def unknown(verb: str, program: str) -> str:
     """The sentence for a verb that does not exist."""
     known = ", ".join(word.split()[0] for word in HELP if word)
     return f'There is no verb "{verb}"; use one of {known}, or `{program} --help`.'
-
-
-def has_display(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Whether a window can be opened here. A platform that was chosen by hand counts as one."""
-    if platform in ("win32", "darwin"):
-        return True
-    return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:

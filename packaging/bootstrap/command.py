@@ -12,6 +12,7 @@ from bootstrap.environment import Environment
 from bootstrap.installer import SetupError
 from bootstrap.progress import complain, say
 from client.app import launch
+from client.app.display import display_problem
 
 PROGRAM = "python3 run.py"
 
@@ -25,7 +26,7 @@ def main(arguments: list[str], root: str) -> int:
     if verb != "test" and verb not in launch.MODULES:
         complain(launch.unknown(verb, PROGRAM))
         return 2
-    display = launch.has_display(os.environ)
+    display = not display_problem(os.environ)
     if verb == "desktop" and not display:
         say(launch.NO_DISPLAY)
         verb, rest = "serve", []

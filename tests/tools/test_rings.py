@@ -16,6 +16,7 @@ QUICK_ROOMS = (("client", "bridge"), ("client", "app"))
 BEFORE_SETUP = (
     "client/__init__.py",
     "client/app/__init__.py",
+    "client/app/display.py",
     "client/app/launch.py",
     "client/app/system_libraries.py",
     "client/app/doctor.py",
@@ -47,7 +48,13 @@ def test_qt_quick_appears_in_bridge_and_app_alone() -> None:
 def test_what_runs_before_setup_needs_the_standard_library_alone() -> None:
     files = [ROOT / name for name in BEFORE_SETUP]
     files += [ROOT / "run.py", *(ROOT / "packaging/bootstrap").glob("*.py")]
-    ours = ("bootstrap", "client.app", "client.app.launch", "client.app.system_libraries")
+    ours = (
+        "bootstrap",
+        "client.app",
+        "client.app.display",
+        "client.app.launch",
+        "client.app.system_libraries",
+    )
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in files

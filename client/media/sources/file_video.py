@@ -15,6 +15,9 @@ from client.media.picture import Picture
 from client.media.sources.errors import SourceError
 from client.media.sources.specs import FileVideoSpec
 
+#: Seconds by which a picture of the film may be early: its times are rounded.
+_ROUNDING = 0.001
+
 
 class FileVideoReader:
     """Decodes as it goes; pictures of the file are shown or repeated so that its own speed is kept."""
@@ -25,15 +28,16 @@ class FileVideoReader:
         self._spec = spec
         self._container = _open(spec.path)
         self._frames = self._timeline()
-        self._position = 0.0  # seconds of film shown so far
+        self._shown = 0  # pictures handed out so far
         self._current = self._advance()
-        self._next: tuple[float, av.VideoFrame] | None = self._advance()
+        self._next = self._advance()
 
     def read(self, now: float) -> Picture:
         """The picture of the film that is due, as a copy of its own, captured and marked `now`."""
-        while self._next is not None and self._next[0] <= self._position:
+        position = self._shown / self._spec.fps + _ROUNDING
+        while self._next[0] <= position:
             self._current, self._next = self._next, self._advance()
-        self._position += 1.0 / self._spec.fps
+        self._shown += 1
         frame = fill(self._current[1], self._spec.width, self._spec.height)
         picture = Picture.from_av(frame, now)
         if self._spec.mark is not None:

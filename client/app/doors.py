@@ -6,7 +6,7 @@ import asyncio
 
 from client.bridge.entrance import DoorError
 from client.services import meetings
-from client.services.embedded import EmbeddedServer, ServerError
+from client.services.embedded import Announcement, EmbeddedServer, ServerError
 from rtc.invitation import Invitation, InvitationError
 
 
@@ -32,7 +32,7 @@ class RealDoors:
             raise DoorError(str(error)) from error
         return info.title, info.members
 
-    async def _announcement(self) -> meetings.Announcement:
+    async def _announcement(self) -> Announcement:
         try:
             return await asyncio.to_thread(self.server.start)
         except ServerError as error:

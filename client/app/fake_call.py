@@ -145,7 +145,7 @@ class FakeCall:
         )
         return (me, *others)
 
-    def _with_me(self, **changes: bool) -> tuple[MemberView, ...]:
+    def _with_me(self, **changes: Any) -> tuple[MemberView, ...]:
         return tuple(replace(m, **changes) if m.is_me else m for m in self.state.members)
 
     def _run(self) -> None:

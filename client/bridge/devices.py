@@ -46,7 +46,7 @@ class Choice:
 
 @QmlElement
 @QmlUncreatable("The devices hold it")
-class ChoiceModel(QAbstractListModel):
+class ChoiceModel(QAbstractListModel):  # type: ignore[operator]
     """The entries of one picker."""
 
     countChanged = Signal()
@@ -87,7 +87,7 @@ ListChoices = Callable[[], tuple[Sequence[Choice], Sequence[Choice]]]
 
 @QmlElement
 @QmlUncreatable("The program holds it")
-class Devices(QObject):
+class Devices(QObject):  # type: ignore[operator]
     """One picker for cameras, one for microphones. Both are listed anew whenever a picker opens."""
 
     cameraChanged = Signal()

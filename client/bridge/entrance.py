@@ -38,7 +38,7 @@ class Doors(Protocol):
 
 @QmlElement
 @QmlUncreatable("The program holds it")
-class Entrance(QObject):
+class Entrance(QObject):  # type: ignore[operator]
     """State of the start page and of the page before joining."""
 
     nameChanged = Signal()

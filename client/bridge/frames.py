@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import QSize
 
@@ -39,11 +41,11 @@ def to_video_frame(picture: PictureLike, shape: QVideoFrameFormat | None = None)
     return frame
 
 
-def _rows(buffer: object, rows: int, width: int, stride: int) -> np.ndarray:
+def _rows(buffer: Any, rows: int, width: int, stride: int) -> np.ndarray:
     """A view of `rows` x `width` bytes over a flat or two-dimensional buffer."""
     if isinstance(buffer, np.ndarray) and buffer.ndim == 2:
         return buffer[:rows, :width]
     try:
-        return np.ndarray((rows, width), np.uint8, buffer, 0, (stride, 1))  # type: ignore[call-overload]
+        return np.ndarray((rows, width), np.uint8, buffer, 0, (stride, 1))
     except (TypeError, ValueError) as error:
         raise ValueError("a picture's plane is shorter than its size says") from error

@@ -25,7 +25,7 @@ INSIDE = frozenset({Phase.IN_CALL, Phase.RECONNECTING})
 
 @QmlElement
 @QmlUncreatable("The program holds it")
-class Meeting(QObject):
+class Meeting(QObject):  # type: ignore[operator]
     """State, members, pictures and verbs of one call. Snapshots come from the call thread."""
 
     stateChanged = Signal()

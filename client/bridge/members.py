@@ -63,7 +63,7 @@ LEVEL_STEP = 0.02
 
 @QmlElement
 @QmlUncreatable("The meeting holds it")
-class MemberModel(QAbstractListModel):
+class MemberModel(QAbstractListModel):  # type: ignore[operator]
     """Members in the order of the session: me first."""
 
     countChanged = Signal()

@@ -20,7 +20,7 @@ ME = "me"
 
 @QmlElement
 @QmlUncreatable("The meeting holds it")
-class PictureFeed(QObject):
+class PictureFeed(QObject):  # type: ignore[operator]
     """Carries pictures from the slots of a call to the tile sources that ask for them.
 
     Putters (decoder threads, the studio's reader) call `_wake`; at most one wake-up is under way at a

@@ -32,7 +32,7 @@ def next_page(page: str, before: Phase, now: Phase) -> str:
 
 @QmlElement
 @QmlUncreatable("The program makes it")
-class Program(QObject):
+class Program(QObject):  # type: ignore[operator]
     """Which page is shown, and the meeting, the entrance and the devices behind the pages."""
 
     pageChanged = Signal()

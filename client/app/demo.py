@@ -29,11 +29,12 @@ from models.progress import TerminalBar
 
 TITLE = "Hearth demo"
 YOU = Person("You", "desktop", 1, speaks=False)
-#: Who else is there: person, moving picture, recorded voice (names of the manifest).
+#: Who else is there: person, moving picture and recorded voice (names of the manifest), size that is sent.
+#: The sizes follow the films: sending more pixels than a film has costs everybody and shows nothing.
 OTHERS = (
-    (Person("Mei", "simulated", 11), "bunny", "two-cities"),
-    (Person("Tom", "simulated", 12), "carphone", "two-speakers"),
-    (Person("Aisha", "simulated", 13), "bikes", "beckett"),
+    (Person("Mei", "simulated", 11), "bunny", "two-cities", "640x360"),
+    (Person("Tom", "simulated", 12), "carphone", "two-speakers", "320x180"),
+    (Person("Aisha", "simulated", 13), "bikes", "beckett", "480x270"),
 )
 #: How long a demo lasts where nobody can close its window, in seconds.
 UNSEEN_SECONDS = 20.0
@@ -113,16 +114,16 @@ def _media() -> dict[str, Path]:
     """The recordings, fetched once and kept."""
     bar = TerminalBar(sys.stderr)
     try:
-        return fetch([name for _, *names in OTHERS for name in names], progress=bar)
+        return fetch([name for _, video, voice, _ in OTHERS for name in (video, voice)], progress=bar)
     finally:
         bar.close()
 
 
 def _parts(media: dict[str, Path], folder: Path) -> list[Part]:
-    voices = write_turns([media[voice] for _, _, voice in OTHERS], folder)
+    voices = write_turns([media[voice] for _, _, voice, _ in OTHERS], folder)
     return [
-        Part(person, f"file:{person.identity}:{media[video]}", str(voice))
-        for (person, video, _), voice in zip(OTHERS, voices, strict=True)
+        Part(person, f"file:{person.identity}:{media[video]}", str(voice), size)
+        for (person, video, _, size), voice in zip(OTHERS, voices, strict=True)
     ]
 
 

@@ -34,7 +34,7 @@ def render(
     def metric(name: str, kind: str, meaning: str, *values: tuple[str, float]) -> None:
         lines.append(f"# HELP hearth_{name} {meaning}")
         lines.append(f"# TYPE hearth_{name} {kind}")
-        lines.extend(f"hearth_{name}{labels} {value:g}" for labels, value in values)
+        lines.extend(f"hearth_{name}{labels} {value:.15g}" for labels, value in values)
 
     def total(field_name: str) -> float:
         return float(sum(getattr(c, field_name) for c in all_counters))

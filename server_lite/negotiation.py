@@ -75,6 +75,8 @@ def negotiate(
     answer = SessionDescription(transport=local)
     producers: list[ProducerPlan] = []
     consumers: list[ConsumerPlan] = []
+    if sending & receiving:
+        raise ProtocolError("sdp-mismatch", "A section carries one stream, in one direction.")
     for mid in sending | receiving:
         if offer.section(mid) is None:
             raise ProtocolError("sdp-mismatch", f"The offer has no section {mid[:16]!r}.")

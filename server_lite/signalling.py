@@ -109,6 +109,7 @@ class SignallingConnection:
             message: Message | None = None
             try:
                 message = parse_client_message(await self._receive())
+                self._hold_to_rate()
                 answer = HANDLERS[type(message)](meeting, member, message)
             except ProtocolError as error:
                 self._refuse(error, getattr(message, "id", None))
@@ -120,21 +121,24 @@ class SignallingConnection:
         event = await self._socket.receive()
         if event["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(event.get("code", 1006))
-        await self._brake()
         self._tally.messages += 1
         text: str | None = event.get("text")
         if text is None:
             raise ProtocolError("message-not-text", "Messages are JSON text, not binary.")
         return text
 
-    async def _brake(self) -> None:
-        """A sender beyond its rate is read more slowly; TCP makes it wait."""
+    def _hold_to_rate(self) -> None:
+        """Refuses what is beyond the rate. Reading more slowly instead would leave the answers to our pings
+        unread behind the flood, and the member would be taken for lost."""
         now = time.monotonic()
         rate, burst = self._settings.message_rate, self._settings.message_burst
         self._allowance = min(burst, self._allowance + (now - self._allowance_at) * rate) - 1
         self._allowance_at = now
         if self._allowance < 0:
-            await asyncio.sleep(-self._allowance / rate)
+            self._allowance = 0.0  # what is refused costs nothing more
+            raise ProtocolError(
+                "too-many-messages", "Too many messages came at once. Wait a moment, then try again."
+            )
 
     def _refuse(self, error: ProtocolError, re: int | None = None) -> None:
         self._tally.refusals[error.code] += 1

@@ -45,7 +45,7 @@ async function lookInside() {
       { headers: { Authorization: `Bearer ${token}` }, cache: "no-store" });
     const body = await answer.json();
     if (!answer.ok) {
-      refusedNow(body.sentence ?? body.detail?.sentence ?? "This meeting does not let you in. Ask for a new link.");
+      refusedNow(body.title ?? "This meeting does not let you in. Ask for a new link.");
       return;
     }
     $("door-title").textContent = body.title;

@@ -45,12 +45,20 @@ class Bystanders:
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
-        self.ask()
+        try:
+            self.ask()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the meeting by closing its input."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -10,6 +10,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
@@ -51,6 +52,7 @@ class WireMember:
         self.sent_datagrams: list[bytes] = []  # the last few, as they left, encrypted
         self.send_raw: Callable[[bytes], None] = lambda data: None  # a datagram from the path's own address
         self.socket: ClientConnection
+        self._stack = AsyncExitStack()
         self._link: ClientLink | None = None
         self._reader: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -59,7 +61,8 @@ class WireMember:
         self._ssrc = random.randrange(1, 1 << 32)
 
     async def __aenter__(self) -> WireMember:
-        self.socket = await connect(self.invitation.ws_url, max_size=1 << 20, open_timeout=20)
+        opening = connect(self.invitation.ws_url, max_size=1 << 20, open_timeout=20)
+        self.socket = await self._stack.enter_async_context(opening)
         self._reader = asyncio.create_task(self._read())
         try:
             self.welcome = await self.request(self.hello())
@@ -86,9 +89,9 @@ class WireMember:
     async def request(self, message: dict[str, Any]) -> dict[str, Any]:
         """Sends a request and returns its answer; raises RefusedError."""
         number = next(self._numbers)
-        self._answers[number] = asyncio.get_running_loop().create_future()
+        self._answers[number] = coming = asyncio.get_running_loop().create_future()
         await self.socket.send(json.dumps(message | {"id": number}))
-        answer = await asyncio.wait_for(self._answers.pop(number), ANSWER_WITHIN)
+        answer = await asyncio.wait_for(coming, ANSWER_WITHIN)
         if answer["type"] == "session.refused":
             raise RefusedError(answer)
         return answer
@@ -148,7 +151,7 @@ class WireMember:
     async def close(self) -> None:
         if self.transport is not None:
             await self.transport.close()
-        await self.socket.close()
+        await self._stack.aclose()
         if self._reader is not None:
             await self._reader
 
@@ -164,7 +167,7 @@ class WireMember:
     async def _read(self) -> None:
         async for text in self.socket:
             message = json.loads(text)
-            waiting = self._answers.get(message.get("re"))
+            waiting = self._answers.pop(message.get("re"), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -62,8 +63,10 @@ class Stranger:
 
     def __init__(self, server: ServerProcess, meeting: Meeting) -> None:
         self.meeting = meeting
-        self.socket: ClientConnection = connect(
-            f"ws://127.0.0.1:{server.port}/ws", max_size=1 << 20, open_timeout=20, compression=None
+        self._stack = ExitStack()
+        address = f"ws://127.0.0.1:{server.port}/ws"
+        self.socket: ClientConnection = self._stack.enter_context(
+            connect(address, max_size=1 << 20, open_timeout=20, compression=None)
         )
 
     def hello(self, **changes: Any) -> dict[str, Any]:
@@ -116,7 +119,7 @@ class Stranger:
         raise AssertionError(f"still connected after {most} messages")
 
     def close(self) -> None:
-        self.socket.close()
+        self._stack.close()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def main(arguments: list[str], root: str) -> int:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        complain("\nInterrupted. The next start goes on from here.")
+        complain("\nInterrupted. Start again when you like; what was fetched is kept.")
         return 130
 
 

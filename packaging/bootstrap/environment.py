@@ -137,7 +137,11 @@ class Environment:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold a lock file, so that two first starts do not build the same folder."""
+    """Hold a lock file, so that two first starts do not build the same folder.
+
+    Child processes inherit it: if this process is killed, its installer goes on writing, and the next start
+    waits for that.
+    """
     with open(path, "w") as held:
         try:
             import fcntl
@@ -149,4 +153,5 @@ def _only_one(path: Path) -> Iterator[None]:
         except BlockingIOError:
             say("Another start is setting Hearth up; waiting for it.")
             fcntl.flock(held, fcntl.LOCK_EX)
+        os.set_inheritable(held.fileno(), True)
         yield

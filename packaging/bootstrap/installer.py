@@ -110,6 +110,7 @@ def _run(step: Step, command: list[str]) -> Outcome:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        close_fds=False,  # the installer holds the lock as well: see environment._only_one
     ) as process:
         assert process.stdout is not None
         for text in process.stdout:

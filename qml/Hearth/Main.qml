@@ -39,6 +39,23 @@ Window {
         onLoaded: (item as Item).forceActiveFocus()
     }
 
+    Connections {
+        target: window.program.meeting
+
+        function onNoted(sentence: string) {
+            toast.show(sentence);
+        }
+    }
+
+    Toast {
+        id: toast
+        objectName: "toast"
+        anchors.horizontalCenter: parent.horizontalCenter
+        anchors.top: parent.top
+        anchors.topMargin: Theme.space7 + Theme.space2
+        z: 3
+    }
+
     Component {
         id: start
         StartPage {

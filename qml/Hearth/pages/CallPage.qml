@@ -36,14 +36,6 @@ FocusScope {
         event.accepted = false;
     }
 
-    Connections {
-        target: page.meeting
-
-        function onNoted(sentence: string) {
-            toast.show(sentence);
-        }
-    }
-
     Timer {
         id: quiet
         interval: 4000
@@ -113,15 +105,6 @@ FocusScope {
                 color: Theme.scrimInk
             }
         }
-    }
-
-    Toast {
-        id: toast
-        objectName: "toast"
-        anchors.horizontalCenter: grid.horizontalCenter
-        anchors.top: header.bottom
-        anchors.topMargin: Theme.space2
-        z: 2
     }
 
     ControlBar {

@@ -6,9 +6,13 @@ but the sound server's client (loaded when it is there). Why miniaudio: docs/dec
 
 from __future__ import annotations
 
+import ctypes
+import glob
+import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import miniaudio
@@ -39,7 +43,7 @@ class SoundDevice:
 
 def list_devices(direction: Direction) -> list[SoundDevice]:
     """All microphones or speakers, without the monitors of speakers. Empty where there is no sound system."""
-    return [device for device, _ in _enumerate(direction)]
+    return [found.device for found in _enumerate(direction)]
 
 
 class CaptureStream:
@@ -82,50 +86,83 @@ def _playback(pull: Callable[[int], Samples]) -> Generator[bytes, int, None]:
         wanted = yield pull(wanted).tobytes()
 
 
-def _enumerate(direction: Direction) -> list[tuple[SoundDevice, Any]]:
-    """Devices and the ids miniaudio opens them by."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A device and what miniaudio opens it by."""
+
+    device: SoundDevice
+    native: Any
+    backend: miniaudio.Backend
+
+
+def _backends() -> list[miniaudio.Backend]:
+    """The sound systems to try, in order."""
+    backend = miniaudio.Backend
+    if sys.platform == "win32":
+        return [backend.WASAPI]
+    if sys.platform == "darwin":
+        return [backend.COREAUDIO]
+    if sys.platform == "linux":
+        # PipeWire speaks PulseAudio's language too. ALSA without a card has nothing but plugins to offer.
+        return [backend.PULSEAUDIO, *([backend.ALSA] if glob.glob("/dev/snd/pcm*") else [])]
+    return [backend.SNDIO, backend.AUDIO4, backend.OSS]
+
+
+def _enumerate(direction: Direction) -> list[_Found]:
+    """The devices of the first sound system that answers."""
+    for backend in _backends():
+        if backend is miniaudio.Backend.ALSA:
+            hush_alsa()
+        found = _ask(backend, direction)
+        if found is not None:
+            return found
+    return []
+
+
+def _ask(backend: miniaudio.Backend, direction: Direction) -> list[_Found] | None:
+    """The devices of one sound system; None if it does not run."""
     ffi, lib = miniaudio.ffi, miniaudio.lib
     context = ffi.new("ma_context *")
-    if lib.ma_context_init(ffi.NULL, 0, ffi.NULL, context) != lib.MA_SUCCESS:
-        return []
+    if lib.ma_context_init(ffi.new("ma_backend[]", [backend.value]), 1, ffi.NULL, context) != lib.MA_SUCCESS:
+        return None
     try:
-        if context.backend == lib.ma_backend_null:
-            return []
         infos, count = ffi.new("ma_device_info **"), ffi.new("ma_uint32 *")
-        places = (
-            (ffi.NULL, ffi.NULL, infos, count) if direction == "in" else (infos, count, ffi.NULL, ffi.NULL)
-        )
+        nothing = (ffi.NULL, ffi.NULL)
+        places = (*nothing, infos, count) if direction == "in" else (infos, count, *nothing)
         if lib.ma_context_get_devices(context, *places) != lib.MA_SUCCESS:
-            return []
-        return [entry for index in range(count[0]) if (entry := _entry(infos[0][index])) is not None]
+            return None
+        found = [_found(infos[0][index], backend) for index in range(count[0])]
+        return [entry for entry in found if entry is not None]
     finally:
         lib.ma_context_uninit(context)
 
 
-def _entry(info: Any) -> tuple[SoundDevice, Any] | None:
+def _found(info: Any, backend: miniaudio.Backend) -> _Found | None:
     ffi = miniaudio.ffi
     raw = bytes(ffi.buffer(ffi.addressof(info.id))).rstrip(b"\0")
-    if raw.endswith(b".monitor"):
+    if backend is miniaudio.Backend.PULSEAUDIO and raw.endswith(b".monitor"):
         return None  # what a speaker plays is not a microphone
+    if backend is miniaudio.Backend.ALSA and not raw.startswith((b":", b"hw:", b"default", b"sysdefault")):
+        return None  # a plugin, not a device
     name = ffi.string(info.name).decode("utf-8", "replace")
-    return SoundDevice(raw.hex(), name, bool(info.isDefault)), ffi.new("ma_device_id *", info.id)
+    device = SoundDevice(raw.hex(), name, bool(info.isDefault))
+    return _Found(device, ffi.new("ma_device_id *", info.id), backend)
 
 
 def _open(direction: Direction, device_id: str) -> Any:
     found = _enumerate(direction)
-    chosen = None
-    if device_id:
-        chosen = next((native for device, native in found if device.id == device_id), None)
-        if chosen is None:
-            raise SoundDeviceError("the device is not there")
-    elif not found:
+    if not found:
         raise SoundDeviceError("there is no device")
+    chosen = next((entry for entry in found if entry.device.id == device_id), None)
+    if device_id and chosen is None:
+        raise SoundDeviceError("the device is not there")
     settings: dict[str, Any] = {
         "nchannels": 1,
         "sample_rate": SAMPLE_RATE,
         "buffersize_msec": PERIOD_MS,
         "callback_periods": PERIODS,
-        "device_id": chosen,
+        "device_id": chosen.native if chosen else None,
+        "backends": [found[0].backend],
         "app_name": _APPLICATION,
     }
     try:
@@ -134,6 +171,27 @@ def _open(direction: Direction, device_id: str) -> Any:
         return miniaudio.PlaybackDevice(miniaudio.SampleFormat.SIGNED16, **settings)
     except miniaudio.MiniaudioError as error:
         raise SoundDeviceError(str(error)) from error
+
+
+@lru_cache(maxsize=1)
+def hush_alsa() -> bool:
+    """Keep ALSA's library from writing to the terminal whenever it meets a device it cannot open."""
+    try:
+        library = ctypes.CDLL("libasound.so.2")
+        library.snd_lib_error_set_handler(_say_nothing)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+_ERROR_HANDLER = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)
+
+
+@_ERROR_HANDLER
+def _say_nothing(file: bytes, line: int, function: bytes, code: int, text: bytes) -> None:
+    """ALSA's errors come back as results anyhow."""
 
 
 def _start(device: Any, callback: Generator[Any, Any, None]) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 _OPTIONS = ("-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no")
+_EAR = "source_name=ear source_properties=device.description=Ear"
 
 
 class PrivatePulse:
@@ -36,7 +37,7 @@ class PrivatePulse:
         return [
             f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}",
             "module-null-sink sink_name=hall rate=48000 sink_properties=device.description=Hall",
-            "module-remap-source master=hall.monitor source_name=ear source_properties=device.description=Ear",
+            f"module-remap-source master=hall.monitor {_EAR}",
         ]
 
     @property

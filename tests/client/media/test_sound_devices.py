@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -171,3 +172,17 @@ def test_the_null_speaker_keeps_the_pace_of_the_clock() -> None:
     assert enough.wait(10.0)
     speaker.close()
     assert (times[59] - times[9]) / 50 == pytest.approx(0.01, rel=0.3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ALSA is Linux")
+def test_alsa_without_a_card_offers_nothing_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    import miniaudio
+
+    from client.media import sound_devices
+
+    if not sound_devices.hush_alsa():
+        pytest.skip("libasound is not installed")
+    for direction in ("in", "out"):
+        found = sound_devices._ask(miniaudio.Backend.ALSA, direction)
+        assert all("Converter" not in entry.device.name for entry in found or [])
+    assert capfd.readouterr().err == ""

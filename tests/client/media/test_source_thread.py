@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -94,7 +95,7 @@ def test_due_times_make_an_unbroken_timeline() -> None:
     for _ in range(20):
         said.get(timeout=5.0)
     thread.stop()
-    steps = [later - earlier for earlier, later in zip(reader.times, reader.times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(reader.times)]
     regular = [step for step in steps if step == pytest.approx(0.005, abs=1e-6)]
     assert len(regular) >= len(steps) - 1  # one stall of the machine is forgiven
 

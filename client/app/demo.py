@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
         environment["HEARTH_CONFIG_DIR"] = str(folder)  # the demo must not change anybody's preferences
         seconds = options.seconds
         if not has_screen():
-            environment = start_screen(stage.children, environment)[1]
+            stage.screen, environment = start_screen(stage.children, environment)
             seconds = seconds or UNSEEN_SECONDS
             print(f"There is no screen here: the meeting runs on one of its own for {seconds:.0f} seconds.")
         print("Starting the server and three members. They join over real WebRTC.")

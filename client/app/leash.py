@@ -6,6 +6,7 @@ reason (the starter ended, crashed or was killed), the command is ended too. The
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -24,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not command:
         print("Usage: python -m client.app.leash COMMAND...", file=sys.stderr)
         return 2
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    # Safe here: no thread has been started yet that could hold a lock in the new process.
+    before = _die_with_parent if sys.platform == "linux" else None
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=before)  # noqa: PLW1509
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         child.terminate()
@@ -32,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=_watch, args=(child,), name="leash", daemon=True).start()
     return child.wait()
+
+
+def _die_with_parent() -> None:
+    """Linux ends the command even if this very process is killed (prctl(2), PR_SET_PDEATHSIG = 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _watch(child: subprocess.Popen[bytes]) -> None:

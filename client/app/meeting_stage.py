@@ -46,6 +46,7 @@ class Stage:
         self.children = Children()
         self.meter = ProcessMeter()
         self.members: dict[str, Child] = {}
+        self.screen: Child | None = None
         self.link = ""
         self._folder = folder
         self._server = EmbeddedServer()
@@ -92,6 +93,8 @@ class Stage:
         """A sentence if the server or a member has ended though it should not; empty if all are there."""
         if not self._server.alive:
             return "The server ended in the middle of the meeting."
+        if self.screen is not None and self.screen.exit_code is not None:
+            return "The screen that was made for the window has ended."
         for name, child in self.members.items():
             if child.exit_code is not None:
                 return f"{name} left in the middle of the meeting. {child.last_words()}".strip()

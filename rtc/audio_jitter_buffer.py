@@ -38,6 +38,10 @@ MAX_PACKETS: Final = 100
 #: Packets a number may be away from the newest and still belong to the same stream.
 MAX_JUMP: Final = 500
 
+#: Seconds. A packet that waits longer is played whatever its timestamp says: senders' clocks may leap.
+#: Lower cuts into delays that bad paths need; higher stays silent longer after a leap.
+MAX_WAIT: Final = 0.4
+
 #: Turns that are concealed when nothing comes at all; then it is silence, and buffering starts over.
 MAX_CONCEALED: Final = 5
 
@@ -131,9 +135,9 @@ class AudioJitterBuffer:
         if not self._packets:
             return self._underrun()
         number = min(self._packets)
-        timestamp, _, packet = self._packets[number]
+        timestamp, arrival, packet = self._packets[number]
         ahead = timestamp - self._clock
-        if ahead < self._frame // 2:  # its turn, or past it
+        if ahead < self._frame // 2 or now - arrival > MAX_WAIT:  # its turn, or past it
             return self._play(number, timestamp, packet)
         absent = number - self._next
         if absent and ahead <= absent * self._frame:

@@ -134,14 +134,16 @@ class VideoJitterBuffer:
 
         Does nothing when nothing is missing. Returns the frames that can be shown at once.
         """
-        if not self.blocked:
+        given_up = self._main or self._key
+        if given_up is None or not self.blocked:
             return []
-        if self._main is None:
-            self._key = None
+        first = given_up.first
         self._main = None
+        if self._key is not None and self._key.first <= first:
+            self._key = None
         if self._key is None:
-            starts = [number for number, part in self._parts.items() if part.begins and part.key]
-            self._key = _Run(max(starts)) if starts else None
+            later = [n for n, part in self._parts.items() if n > first and part.begins and part.key]
+            self._key = _Run(max(later)) if later else None
         self._forget_before(None if self._key is None else self._key.first)
         return self._advance()
 

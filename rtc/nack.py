@@ -24,6 +24,9 @@ MAX_AGE: Final = 0.5
 MAX_MISSING: Final = 256
 
 
+#: Packets. Two in a row that are further behind the newest are a sender that started anew.
+MAX_BEHIND: Final = 2048
+
 #: The part of a new measurement in the round trip time. Higher follows changes faster, and outliers too.
 RTT_GAIN: Final = 0.125
 
@@ -46,6 +49,7 @@ class NackTracker:
 
     __slots__ = (
         "_missing",
+        "_restart",
         "_unwrapper",
         "grace",
         "lost_for_good",
@@ -74,6 +78,7 @@ class NackTracker:
         self.requested = 0
         self._missing: dict[int, _Missing] = {}  # by unwrapped number, ascending
         self._unwrapper = SequenceUnwrapper(16)
+        self._restart = -1  # the sequence number that would confirm a new start
 
     @property
     def missing(self) -> int:
@@ -87,6 +92,9 @@ class NackTracker:
         if highest is None or number == highest + 1:
             return False
         if number <= highest:
+            if highest - number > MAX_BEHIND:
+                self._far_behind(sequence_number)
+                return False
             entry = self._missing.pop(number, None)
             if entry is not None and entry.tries:
                 self.recovered += 1
@@ -100,6 +108,13 @@ class NackTracker:
         for absent in range(highest + 1, number):
             self._missing[absent] = _Missing(now)
         return False
+
+    def _far_behind(self, sequence_number: int) -> None:
+        if sequence_number == self._restart:
+            self.reset()
+            self._unwrapper.unwrap(sequence_number)
+        else:
+            self._restart = (sequence_number + 1) & 0xFFFF
 
     def due(self, now: float) -> tuple[int, ...]:
         """The sequence numbers to ask for now, oldest first; asking counts as a try for each."""
@@ -138,3 +153,4 @@ class NackTracker:
         """Forgets the stream; the next packet is the first of a new one. The counters stay."""
         self._missing.clear()
         self._unwrapper = SequenceUnwrapper(16)
+        self._restart = -1

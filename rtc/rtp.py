@@ -6,6 +6,7 @@ The forwarding path does this for every packet, so it works on slices of the dat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -110,21 +111,31 @@ def serialize_extensions(extensions: dict[int, bytes]) -> bytes:
     """The extension block with its header: one-byte form when every id is 1..14 and every value 1..16 bytes,
     else two-byte form (RFC 8285 sections 4.2, 4.3). Raises PacketError for an id or a value out of range.
     """
+    items = tuple(extensions.items())
+    return _remembered_block(items) if len(items) <= 3 else _block(items)
+
+
+def _block(items: tuple[tuple[int, bytes], ...]) -> bytes:
     body = b""
     profile = ONE_BYTE_PROFILE
-    for identity, value in extensions.items():
+    for identity, value in items:
         length = len(value)
         if not (1 <= identity <= 14 and 1 <= length <= 16):
-            profile, body = TWO_BYTE_PROFILE, _two_byte_body(extensions)
+            profile, body = TWO_BYTE_PROFILE, _two_byte_body(items)
             break
         body += bytes((identity << 4 | length - 1,)) + value
     words = (len(body) + 3) // 4
     return _EXTENSION_HEADER.pack(profile, words) + body + bytes(4 * words - len(body))
 
 
-def _two_byte_body(extensions: dict[int, bytes]) -> bytes:
+#: Streams write the same mid and one of 256 audio levels again and again. 1,024 blocks are under 1 MB; fewer
+#: cost a microsecond more for each packet when many streams talk in turns.
+_remembered_block = lru_cache(maxsize=1024)(_block)
+
+
+def _two_byte_body(items: tuple[tuple[int, bytes], ...]) -> bytes:
     body = bytearray()
-    for identity, value in extensions.items():
+    for identity, value in items:
         if not 1 <= identity <= 255 or len(value) > 255:
             raise PacketError("RTP extension id or length is out of range")
         body.append(identity)

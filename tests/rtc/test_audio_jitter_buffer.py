@@ -176,6 +176,15 @@ def test_a_new_stream_of_numbers_is_followed() -> None:
     assert numbers(heard)[-18:] == list(range(30002, 30020))
 
 
+def test_a_leap_of_the_senders_clock_is_a_short_silence() -> None:
+    buffer = AudioJitterBuffer()
+    arrivals = [(i * 0.02, packet(i, first_time=0 if i < 20 else 2**30)) for i in range(60)]
+    heard = play(buffer, arrivals, 1.6)
+    when = {what: now for now, what in heard if isinstance(what, int)}
+    assert when[20] - when[19] < 0.5
+    assert when[59] - when[20] < 0.85
+
+
 def test_longer_packets_cover_several_turns() -> None:
     buffer = AudioJitterBuffer(target=0.06)
     for i in range(4):

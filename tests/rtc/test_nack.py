@@ -76,6 +76,18 @@ def test_reset_begins_anew() -> None:
     assert nack.due(0.1) == ()
 
 
+def test_a_sender_that_starts_anew_further_back_is_followed() -> None:
+    nack = tracker(40000)
+    for number in (20007, 20008, 20010):
+        nack.received(number, 1.0)
+    assert nack.due(1.02) == (20009,)
+
+
+def test_one_stray_old_packet_changes_nothing() -> None:
+    nack = tracker(40000, 20000, 40002)
+    assert nack.due(0.02) == (40001,)
+
+
 @given(u16, st.lists(st.tuples(st.integers(0, 3), st.integers(0, 700), st.floats(0, 0.2)), max_size=200))
 def test_memory_is_bounded_and_every_packet_is_accounted_for(
     start: int, steps: list[tuple[int, int, float]]

@@ -110,6 +110,27 @@ def test_giving_up_goes_on_with_a_key_frame_that_is_on_its_way() -> None:
     assert [frame.data for frame in buffer.add(packets[2], 0.0)] == sender.frames[-1:]
 
 
+def test_a_key_frame_that_will_never_be_whole_is_given_up_too() -> None:
+    for position in (1, 2):
+        sender, buffer = Sender(), VideoJitterBuffer()
+        add_all(buffer, sender.frame(key=True))
+        packets = sender.frame(key=True)
+        del packets[position]
+        add_all(buffer, packets + sender.frame())
+        assert not buffer.needs_key_frame
+        buffer.give_up(1.0)
+        assert buffer.needs_key_frame
+        assert len(add_all(buffer, sender.frame(key=True))) == 1
+
+
+def test_the_first_key_frame_of_all_is_given_up_too() -> None:
+    sender, buffer = Sender(), VideoJitterBuffer()
+    packets = sender.frame(key=True)
+    add_all(buffer, [packets[0], packets[2]])
+    buffer.give_up(1.0)
+    assert buffer.needs_key_frame
+
+
 def test_giving_up_without_a_hole_does_nothing() -> None:
     sender, buffer = Sender(), VideoJitterBuffer()
     add_all(buffer, sender.frame(key=True))

@@ -257,7 +257,7 @@ def test_a_frozen_process_does_not_hold_up_the_end() -> None:
 def test_nothing_is_left_behind() -> None:
     memory, threads = shared_memory(), set(threading.enumerate())
     for mode in ("process", "thread"):
-        with Running(mode) as running:  # type: ignore[arg-type]
+        with Running(mode) as running:
             running.studio.send(SMALL)
             running.studio.send(PICTURE)
             running.studio.send(UseSound(ToneSpec()))
@@ -272,7 +272,7 @@ def test_nothing_is_left_behind() -> None:
 
 def test_stopping_twice_and_without_a_start_is_harmless() -> None:
     for mode in ("process", "thread"):
-        studio = Studio(mode)  # type: ignore[arg-type]
+        studio = Studio(mode)
         studio.send(PICTURE)
         studio.stop()
         studio.stop()

@@ -21,13 +21,15 @@ from tests.support.server_process import wait_for
 class Guest:
     """Context manager: a browser with its own mark and tone; `join(link)` takes it into a meeting."""
 
-    def __init__(self, folder: Path, name: str, identity: int, frequency: float) -> None:
+    def __init__(self, folder: Path, name: str, identity: int, frequency: float, *flags: str) -> None:
         self.name, self.identity, self.frequency = name, identity, frequency
         folder.mkdir(parents=True, exist_ok=True)
         film = fakes.write_camera(folder / "camera.y4m", identity)
         sound = fakes.write_microphone(folder / "microphone.wav", frequency)
         self.browser = Browser(
-            f"--use-file-for-fake-video-capture={film}", f"--use-file-for-fake-audio-capture={sound}"
+            f"--use-file-for-fake-video-capture={film}",
+            f"--use-file-for-fake-audio-capture={sound}",
+            *flags,
         )
 
     def __enter__(self) -> Guest:
@@ -88,6 +90,10 @@ class Guest:
         script = "return hearth.listen(arguments[0], arguments[1])"
         heard = self.browser.run(script, self.member(name).get("id"), seconds)
         return (heard["frequency"], heard["level"]) if heard else (0.0, -200.0)
+
+    def kill(self) -> None:
+        """End the browser at once, as a crash would."""
+        self.browser.kill()
 
     def click(self, element: str) -> None:
         self.browser.run("document.getElementById(arguments[0]).click()", element)

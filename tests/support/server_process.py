@@ -54,18 +54,20 @@ class Meeting:
 class ServerProcess:
     """Context manager around `python -m server_lite --announce`.
 
-    `prefix` is put before the command (for instance `ip netns exec NAME`); `arguments` after it.
+    `host` is where it is reached; `prefix` is put before the command (for instance `ip netns exec NAME`),
+    `arguments` after it.
     """
 
     def __init__(
         self,
         *arguments: str,
         port: int = 0,
+        host: str = "127.0.0.1",
         prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.arguments, self.prefix = arguments, tuple(prefix)
-        self.port = port
+        self.port, self.host = port, host
         self.udp_port = 0
         self.pid = 0
         self.url = ""
@@ -164,7 +166,7 @@ class ServerProcess:
         if key:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(
-            (base or f"http://127.0.0.1:{self.port}") + path,
+            (base or f"http://{self.host}:{self.port}") + path,
             data=None if body is None else json.dumps(body).encode(),
             headers=headers,
         )

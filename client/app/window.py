@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QStandardPaths, QUrl
+from PySide6.QtCore import QEvent, QStandardPaths, QUrl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtQml import QQmlApplicationEngine
 from PySide6.QtQuick import QQuickWindow
@@ -70,8 +70,8 @@ class Window:
         self.window.close()
         self.window.deleteLater()
         self.engine.deleteLater()
-        QGuiApplication.sendPostedEvents()
-        QGuiApplication.processEvents()
+        # No other events: this may run inside an asyncio task, and another one must not start in it.
+        QGuiApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
     def _remember(self, errors: list[Any]) -> None:
         self._complaints += [error.toString() for error in errors]

@@ -1,4 +1,5 @@
 import QtQuick
+import QtQuick.Templates as T
 import Hearth
 
 // The call: people first, controls second, chrome last.
@@ -9,6 +10,7 @@ FocusScope {
     readonly property Meeting meeting: program.meeting
     /// Whoever steers with the keyboard or hears the screen keeps the controls.
     property bool byKeyboard: false
+    readonly property bool keyboardSeen: (Window.activeFocusItem as T.Control)?.visualFocus ?? false
     property bool moved: true
     readonly property bool controlsStay: byKeyboard || program.screenReader || panel.open
     readonly property bool controlsShown: controlsStay || moved || bar.busy || !meeting.inside
@@ -29,9 +31,8 @@ FocusScope {
     }
 
     focus: true
+    onKeyboardSeenChanged: if (keyboardSeen) byKeyboard = true
     Keys.onPressed: event => {
-        if (event.key === Qt.Key_Tab || event.key === Qt.Key_Backtab)
-            page.byKeyboard = true;
         page.stir();
         event.accepted = false;
     }
@@ -130,11 +131,17 @@ FocusScope {
 
     Shortcut {
         sequence: "M"
-        onActivated: page.meeting.toggleMicrophone()
+        onActivated: {
+            page.stir();
+            page.meeting.toggleMicrophone();
+        }
     }
     Shortcut {
         sequence: "V"
-        onActivated: page.meeting.toggleCamera()
+        onActivated: {
+            page.stir();
+            page.meeting.toggleCamera();
+        }
     }
     Shortcut {
         sequence: "P"

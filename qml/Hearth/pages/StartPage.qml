@@ -10,6 +10,9 @@ FocusScope {
     readonly property bool waits: entrance.waiting.length > 0
     readonly property bool wide: width >= 720
 
+    // Once, not as a binding: the keyboard must not jump away while somebody types a name.
+    Component.onCompleted: (entrance.name.length === 0 ? name : newMeeting).focus = true
+
     Row {
         x: Theme.space5
         y: Theme.space5
@@ -72,7 +75,6 @@ FocusScope {
                 label: qsTr("Your name")
                 text: page.entrance.name
                 problem: page.entrance.nameProblem
-                focus: page.entrance.name.length === 0
                 onEdited: text => page.entrance.name = text
                 onAccepted: page.entrance.newMeeting()
             }
@@ -92,12 +94,12 @@ FocusScope {
                     problem: page.entrance.meetingProblem
 
                     Button {
+                        id: newMeeting
                         objectName: "newMeetingButton"
                         width: parent?.width ?? 0
                         text: qsTr("New meeting")
                         kind: Button.Primary
                         enabled: !page.waits
-                        focus: page.entrance.name.length > 0
                         onClicked: page.entrance.newMeeting()
                     }
                 }

@@ -39,6 +39,16 @@ async def test_task():
 def test_warning():
     warnings.warn("old ways", DeprecationWarning)
 
+def test_qt_timer():
+    from PySide6.QtCore import QCoreApplication, QTimer
+    Held.application = QCoreApplication([])
+    Held.timer = QTimer()
+    Held.timer.start(1000)
+
+def test_qt_warning():
+    from PySide6.QtCore import qWarning
+    qWarning("never seen before")
+
 def test_good():
     pass
 
@@ -117,5 +127,7 @@ def test_a_run_with_bad_tests_fails_each_of_them(tmp_path: Path) -> None:
     assert "an event loop was not closed" in result.stdout
     assert "1 asyncio task(s) running" in result.stdout
     assert "old ways" in result.stdout
+    assert "a Qt timer is still active: every 1000 ms" in result.stdout
+    assert "Qt said what no test expected:\nnever seen before" in result.stdout
     # A leftover is an error of the test's end, so the body itself counts as passed.
-    assert "2 failed, 4 passed, 2 errors" in result.stdout
+    assert "3 failed, 5 passed, 3 errors" in result.stdout

@@ -20,7 +20,7 @@ from client.call.statistics import CallStatistics
 from client.media.playback import Mixer, Speaker, SpeakerSpec, open_speaker
 from client.media.sources import SoundSourceSpec, VideoSourceSpec
 from client.session import inputs as i
-from client.session.state import SessionState
+from client.session.state import Phase, SessionState
 from client.studio import (
     EncodeSound,
     EncodeVideo,
@@ -32,6 +32,7 @@ from client.studio import (
     SourceStarted,
     Studio,
     StudioEvent,
+    StudioRestarted,
     UseSound,
     UseVideo,
     VideoEncoded,
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 LEVELS_S = 0.1
 #: Seconds to leave in order when the program ends.
 CLOSE_S = 5.0
+RESTARTED = "Camera and microphone stopped working for a moment. They were started again."
 
 
 class Call:
@@ -71,11 +73,16 @@ class Call:
         self._studio = Studio(studio, self._studio_event)
         self._state = SessionState()
         self._my_level = 0.0
+        self._thread: threading.Thread | None = None
+        self._encoding = (False, False)
+        self._speaker: asyncio.Task[Speaker | None] | None = None
+        # What the call thread offers to the others; the loop is there while it may be asked for things.
+        self._lock = threading.Lock()
+        self._closed = False
+        self._early: list[Callable[[CallRunner], None]] = []  # asked for before `open`
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: CallRunner | None = None
         self._stop: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
-        self._encoding = (False, False)
 
     @property
     def state(self) -> SessionState:
@@ -83,22 +90,29 @@ class Call:
         return self._state
 
     def open(self) -> None:
-        """Starts the call thread and the studio, once."""
-        if self._thread is not None:
-            return
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="call", daemon=True)
-        self._thread.start()
+        """Starts the call thread and the studio, once. What was chosen or asked for before is done then."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this call was closed; make another one")
+            if self._thread is not None:
+                return
+            ready = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(ready,), name="call", daemon=True)
+            self._thread.start()
         ready.wait()
         self._studio.start()
 
     def choose_video(self, spec: VideoSourceSpec | None) -> None:
         """Pictures come from here from now on; None lets the camera go."""
         self._studio.send(UseVideo(spec))
+        if spec is None:
+            self._note("", "video")
 
     def choose_sound(self, spec: SoundSourceSpec | None) -> None:
         """Sound comes from here from now on; None lets the microphone go."""
         self._studio.send(UseSound(spec))
+        if spec is None:
+            self._note("", "sound")
 
     def join(self, invitation_text: str, name: str) -> None:
         """Goes into a meeting by link or code. What is wrong comes as a state with a problem."""
@@ -114,66 +128,94 @@ class Call:
         self._post(i.SetCamera(on))
 
     def show(self, member_ids: Iterable[str] | None) -> None:
-        """Decode pictures of these members only; None: of everybody."""
+        """Decode pictures of these members only, and let the server send no others; None: of everybody."""
         members = None if member_ids is None else frozenset(member_ids)
-        if self._loop is not None and self._runner is not None:
-            self._loop.call_soon_threadsafe(self._runner.show, members)
+        self._ask(lambda runner: runner.show(members))
 
     def statistics(self) -> CallStatistics:
-        """What was measured so far; empty before `open` and after `close`."""
-        loop, runner = self._loop, self._runner
-        if loop is None or runner is None or loop.is_closed():
-            return CallStatistics()
+        """What was measured since the last join; empty before `open`."""
         answer: concurrent.futures.Future[CallStatistics] = concurrent.futures.Future()
-        loop.call_soon_threadsafe(lambda: answer.set_result(runner.statistics()))
-        return answer.result(CLOSE_S)
+        with self._lock:
+            loop, runner = self._loop, self._runner
+            asked = loop is not None and threading.current_thread() is not self._thread
+            if asked and loop is not None and runner is not None:
+                loop.call_soon_threadsafe(_answer, answer, runner.statistics)
+        if asked:
+            try:
+                return answer.result(CLOSE_S)
+            except TimeoutError:
+                log.error("the call thread does not answer")
+                return CallStatistics()
+        return runner.statistics() if runner is not None else CallStatistics()
 
     def close(self) -> None:
-        """Leaves, lets all devices go and ends all threads, within a few seconds. May be called twice."""
-        thread, loop, stop = self._thread, self._loop, self._stop
-        if thread is None or loop is None or stop is None:
-            return
-        self._thread = None
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(2 * CLOSE_S)
+        """Leaves, lets all devices go and ends all threads, within a few seconds. May be called twice, and
+        from any thread but the call's own, for which it would wait."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("close() cannot be called from a callback of the call")
+        with self._lock:
+            self._closed = True
+            if self._loop is not None and self._stop is not None:
+                self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread is not None:
+            self._thread.join(2 * CLOSE_S)
         self._studio.stop()
 
     # The call thread.
 
     def _run(self, ready: threading.Event) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._live(ready))
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._live(ready))
+        finally:
+            ready.set()  # whoever opens must not wait for a thread that failed
 
     async def _live(self, ready: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self._runner = CallRunner(
+        loop = asyncio.get_running_loop()
+        stop = self._stop = asyncio.Event()
+        runner = CallRunner(
             self.pictures, self.mixer, self._state_changed, lambda: self._studio.send(KeyFrame())
         )
-        opening = self._loop.create_task(asyncio.to_thread(self._open_speaker))
-        chores = [self._loop.create_task(self._runner.run()), self._loop.create_task(self._tell_levels())]
+        with self._lock:
+            self._loop, self._runner = loop, runner
+            early, self._early = self._early, []
+        for wish in early:
+            loop.call_soon(wish, runner)
+        chores = [loop.create_task(runner.run()), loop.create_task(self._tell_levels())]
         ready.set()
-        await self._stop.wait()
-        await self._runner.close()
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
-        speaker = await opening
-        if speaker is not None:
-            await asyncio.to_thread(speaker.close)
-        self._loop = None
+        try:
+            await stop.wait()
+            await runner.close()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            speaker = await self._speaker if self._speaker is not None else None
+            if speaker is not None:
+                await asyncio.to_thread(speaker.close)
+        finally:
+            with self._lock:
+                self._loop = None  # what was asked for until now is still done when the loop is closed
 
     def _open_speaker(self) -> Speaker | None:
         try:
-            return open_speaker(self._speaker_spec, self.mixer.pull, lambda text: self._post(i.Noted(text)))
+            return open_speaker(
+                self._speaker_spec, self.mixer.pull, lambda sentence: self._note(sentence, "speaker")
+            )
         except Exception:
             log.exception("the speaker could not be opened")
+            self._note("The speaker cannot be used, so you hear nothing. Choose another one.", "speaker")
             return None
 
     def _state_changed(self, state: SessionState) -> None:
         self._state = state
         self._encode()
-        self._on_state(state)
+        if self._speaker is None and state.phase is Phase.FINDING:
+            # Not before somebody wants to hear a meeting: a choice of devices alone makes no sound.
+            self._speaker = asyncio.get_running_loop().create_task(asyncio.to_thread(self._open_speaker))
+        try:
+            self._on_state(state)
+        except Exception:
+            log.exception("a listener failed")  # the call goes on without it
 
     def _encode(self) -> None:
         """Encodes what is on while there is a meeting to send it to."""
@@ -186,42 +228,52 @@ class Call:
             self._studio.send(EncodeSound(wanted[1]))
 
     async def _tell_levels(self) -> None:
-        while True:
+        while self._on_levels is not None:
             await asyncio.sleep(LEVELS_S)
-            if self._on_levels is not None:
+            try:
                 self._on_levels({**self.mixer.levels(), "me": self._my_level})
+            except Exception:
+                log.exception("a listener failed")
+
+    def _note(self, sentence: str, topic: i.Topic, *, passing: bool = False) -> None:
+        self._post(i.Noted(sentence, topic, passing))
 
     def _post(self, event: i.Input) -> None:
-        loop, runner = self._loop, self._runner
-        if loop is not None and runner is not None:
-            try:
-                loop.call_soon_threadsafe(runner.happened, event)
-            except RuntimeError:
-                log.debug("the call is closed already")
+        self._ask(lambda runner: runner.happened(event))
+
+    def _ask(self, wish: Callable[[CallRunner], None], *, early: bool = True) -> None:
+        """Has `wish` done on the call thread, in order; when it is not there yet and `early`, once it is."""
+        with self._lock:
+            if self._loop is not None and self._runner is not None:
+                self._loop.call_soon_threadsafe(wish, self._runner)
+            elif early and not self._closed:
+                self._early.append(wish)
 
     def _studio_event(self, event: StudioEvent) -> None:
-        """From the studio's reader thread."""
-        loop, runner = self._loop, self._runner
+        """From the studio's threads."""
         match event:
             case SelfView():
                 self.pictures.self_view.put(event.picture)
             case Level():
                 self._my_level = event.value
-            case VideoEncoded() if loop is not None and runner is not None:
-                self._call_soon(loop, lambda: runner.send_video(event))
-            case SoundEncoded() if loop is not None and runner is not None:
-                self._call_soon(loop, lambda: runner.send_sound(event))
+            case VideoEncoded():
+                self._ask(lambda runner: runner.send_video(event), early=False)
+            case SoundEncoded():
+                self._ask(lambda runner: runner.send_sound(event), early=False)
             case SourceFailed():
-                self._post(i.Noted(event.sentence))
+                self._note(event.sentence, event.kind)
             case SourceStarted():
-                self._post(i.Noted(""))
+                self._note("", event.kind)
+            case StudioRestarted():
+                self._note(RESTARTED, "studio", passing=True)
+                self._studio.send(KeyFrame())
 
-    @staticmethod
-    def _call_soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-        try:
-            loop.call_soon_threadsafe(what)
-        except RuntimeError:
-            log.debug("the call is closed already")
+
+def _answer(future: concurrent.futures.Future[CallStatistics], ask: Callable[[], CallStatistics]) -> None:
+    try:
+        future.set_result(ask())
+    except Exception as error:
+        future.set_exception(error)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from client.call.offer import (
     LEVEL_EXTENSION,
     MICROPHONE_MID,
     MID_EXTENSION,
+    Layout,
     ReceiveSections,
     SendSources,
     build_offer,
@@ -30,10 +32,18 @@ from rtc.transport import Certificate, ClientLink, PeerTransport
 #: Seconds without any packet, while we send, after which the path counts as dead. The server reports every
 #: second; shorter would take a short cut in the network for the end of the path.
 SILENT_S = 6.0
+#: Seconds for a decoder thread to end; one picture takes some milliseconds.
+THREAD_END_S = 1.5
+
+log = logging.getLogger(__name__)
 
 
 class MediaPath:
-    """Streams over one ICE/DTLS path. Lives on the call thread; `close()` it when it is replaced."""
+    """Streams over one ICE/DTLS path. Lives on the call thread; `close()` it when it is replaced.
+
+    `on_up` and `on_down` are called at most once each, `on_receiver` with a receiver and whether it begins or
+    ends, always on the call thread; `on_picture` from decoder threads.
+    """
 
     def __init__(
         self,
@@ -43,14 +53,11 @@ class MediaPath:
         on_down: Callable[[], None],
         on_picture: Callable[[str, Picture], None],
         on_key_frame_wanted: Callable[[], None],
-        on_sound: Callable[[Receiver, bool], None],
+        on_receiver: Callable[[Receiver, bool], None],
     ) -> None:
         self._on_up, self._on_down = on_up, on_down
-        self._on_picture, self._on_key_frame_wanted, self._on_sound = (
-            on_picture,
-            on_key_frame_wanted,
-            on_sound,
-        )
+        self._on_picture, self._on_receiver = on_picture, on_receiver
+        self._on_key_frame_wanted = on_key_frame_wanted
         self._loop = asyncio.get_running_loop()
         self._transport = PeerTransport(
             ClientLink(), certificate, on_rtp=self._rtp, on_rtcp=self._rtcp, on_closed=self._went_down
@@ -63,19 +70,30 @@ class MediaPath:
         self._camera: SendStream | None = None
         self.receivers: dict[str, Receiver] = {}  # by producer
         self._by_ssrc: dict[int, Receiver] = {}
+        self._ended: list[Receiver] = []  # whose threads may still be on their way out
+        self._offered: tuple[Layout, dict[str, str | None]] | None = None
+        self._selection: dict[str, str | None] = {}  # mid -> producer, as the server was told last
         self._shown: frozenset[str] | None = None
         self._heard_at = self._sent_at = 0.0
-        self._closed = False
+        self._down = self._stopped = False
         self.malformed = 0
 
     @property
     def cipher(self) -> str:
         return self._transport.cipher
 
+    @property
+    def agreed(self) -> bool:
+        """Whether any offer for this path was answered."""
+        return self._connecting is not None
+
     def offer(self, producers: Sequence[media.Producer], *, first: bool) -> media.Offer | None:
-        """The offer for receiving `producers`; None if nothing changes. The caller sets the number."""
+        """The offer for receiving `producers`; None if that was agreed on already. The caller sets the
+        number."""
         if not self._sections.want(producers) and not first:
             return None
+        selection = {mid: self._selected(producer) for mid, producer in self._sections.by_mid().items()}
+        self._offered = self._sections.layout(), selection
         description = build_offer(self._transport.local_parameters("active"), self._sources, self._sections)
         return media.Offer(
             id=0,
@@ -84,22 +102,51 @@ class MediaPath:
                 media.Sending(mid=MICROPHONE_MID, source="microphone"),
                 media.Sending(mid=CAMERA_MID, source="camera"),
             ],
-            receive=[media.Receiving(mid=m, producer=p.id) for m, p in self._sections.by_mid().items()],
+            receive=[media.Receiving(mid=mid, producer=producer) for mid, producer in selection.items()],
         )
 
     def answered(self, answer: media.Answer) -> None:
         """Agrees on what the server answered and connects if this is the first answer. Raises SdpError."""
         description = SessionDescription.parse(answer.sdp)
+        if self._offered is not None:
+            layout, self._selection = self._offered
+            self._sections.agreed(layout)
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(description))
         self._set_up_sending(description)
         self._set_up_receiving(description)
 
+    def keep(self, producers: Sequence[media.Producer]) -> None:
+        """Whatever comes from others than these is not decoded or heard any more, from now on."""
+        kept = {p.id for p in producers}
+        for producer in [p for p in self.receivers if p not in kept]:
+            self._end(self.receivers.pop(producer))
+        self._index()
+
     def show(self, members: frozenset[str] | None) -> None:
         """Decode the pictures of these members only; None: of all."""
         self._shown = members
         for receiver in self.receivers.values():
-            receiver.show(members is None or receiver.producer.member in members)
+            receiver.show(self._selected(receiver.producer) is not None)
+
+    def selection(self) -> list[media.Receiving]:
+        """What the server has to be told so that it sends what is shown and nothing else; then that counts
+        as told. Not while an offer is under way."""
+        if self._offered is None:
+            return []
+        agreed = dict(self._offered[0])
+        wanted = {m: self._selected(p) for m, p in self._sections.by_mid().items() if agreed.get(m) == p.id}
+        changes = [
+            media.Receiving(mid=mid, producer=producer)
+            for mid, producer in wanted.items()
+            if mid not in self._selection or self._selection[mid] != producer
+        ]
+        self._selection = wanted
+        return changes
+
+    def forget_selection(self) -> None:
+        """It is not certain what the server was told: the connection broke."""
+        self._selection = {}
 
     def send_video(self, event: VideoEncoded) -> None:
         if self._camera is None or not self._transport.connected:
@@ -117,10 +164,10 @@ class MediaPath:
 
     def tick(self, now: float) -> None:
         """Reports, repairs and requests that are due; notices a dead path."""
-        if not self._transport.connected:
+        if not self._transport.connected or self._stopped:
             return
         for receiver in self.receivers.values():
-            for packet in receiver.stream.tick(now):
+            for packet in receiver.tick(now):
                 self._transport.send_rtcp(packet)
         for stream in (self._microphone, self._camera):
             if stream is not None:
@@ -129,38 +176,70 @@ class MediaPath:
         if now - self._sent_at < 1.0 and now - self._heard_at > SILENT_S:
             self._went_down()
 
+    def stop(self) -> None:
+        """Ends all streams at once, without a callback of the path any more; `close` frees the rest."""
+        self._stopped = True
+        self.keep(())
+
     async def close(self) -> None:
-        self._closed = True
+        """Frees the path. Returns when its threads are gone."""
+        self.stop()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        for receiver in self.receivers.values():
-            self._on_sound(receiver, False)
-            receiver.close()
-        await self._transport.close()
+        try:
+            await self._transport.close()
+        except Exception:
+            log.exception("a media path did not close in order")
+        await asyncio.to_thread(self._wait_for_threads)
+
+    def _wait_for_threads(self) -> None:
+        for receiver in self._ended:
+            if not receiver.wait_closed(THREAD_END_S):
+                log.warning("a decoder did not end in time")
 
     async def _connect(self, description: SessionDescription) -> None:
         try:
             await self._transport.connect(description.transport, dtls_role="client")
-        except (ConnectionError, OSError):
+        except (ConnectionError, OSError) as error:
+            log.info("the media path did not come up: %s", error)
+            self._went_down()
+            return
+        except Exception:
+            log.exception("the media path did not come up")
             self._went_down()
             return
         self._heard_at = time.monotonic()
-        if not self._closed:
+        if not self._stopped:
             self._on_up()
 
     def _went_down(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if not self._down and not self._stopped:
+            self._down = True
             self._on_down()
+
+    def _selected(self, producer: media.Producer) -> str | None:
+        """The producer's id, or None if nobody looks at it."""
+        unseen = producer.kind == "video" and self._shown is not None and producer.member not in self._shown
+        return None if unseen else producer.id
+
+    def _end(self, receiver: Receiver) -> None:
+        self._on_receiver(receiver, False)
+        receiver.close()
+        self._ended = [r for r in self._ended if not r.wait_closed(0.0)] + [receiver]
+
+    def _index(self) -> None:
+        self._by_ssrc = {ssrc: r for r in self.receivers.values() for ssrc in r.ssrcs}
 
     def _set_up_sending(self, description: SessionDescription) -> None:
         clock_offset = time.time() - time.monotonic()
         sound, picture = description.section(MICROPHONE_MID), description.section(CAMERA_MID)
-        if self._microphone is None and sound is not None and sound.codecs:
+        opus = sound.codec("opus") if sound is not None and not sound.rejected else None
+        vp8 = picture.codec("VP8") if picture is not None and not picture.rejected else None
+        if self._microphone is None and opus is not None:
             self._microphone = SendStream(
                 self._sources.microphone,
-                sound.codecs[0].payload_type,
+                opus.payload_type,
                 48000,
                 mid=MICROPHONE_MID,
                 mid_extension_id=MID_EXTENSION,
@@ -168,12 +247,11 @@ class MediaPath:
                 cname=self._sources.cname,
                 wall_clock_offset=clock_offset,
             )
-        if self._camera is None and picture is not None and picture.codecs:
-            codec = picture.codecs[0]
-            rtx = picture.rtx_for(codec.payload_type)
+        if self._camera is None and picture is not None and vp8 is not None:
+            rtx = picture.rtx_for(vp8.payload_type)
             self._camera = SendStream(
                 self._sources.camera,
-                codec.payload_type,
+                vp8.payload_type,
                 90000,
                 mid=CAMERA_MID,
                 mid_extension_id=MID_EXTENSION,
@@ -185,29 +263,36 @@ class MediaPath:
 
     def _set_up_receiving(self, description: SessionDescription) -> None:
         wanted = self._sections.by_mid()
-        for producer in [p for p in self.receivers if p not in {w.id for w in wanted.values()}]:
-            receiver = self.receivers.pop(producer)
-            self._on_sound(receiver, False)
-            receiver.close()
-        for mid, view in wanted.items():
-            section = description.section(mid)
-            if view.id in self.receivers or section is None or section.rejected or not section.ssrcs:
+        self.keep(list(wanted.values()))
+        for mid, producer in wanted.items():
+            section, known = description.section(mid), self.receivers.get(producer.id)
+            if section is None or section.rejected or (known is not None and known.mid == mid):
                 continue
-            receiver = Receiver(
-                view, section, self._sources.microphone, self._on_picture, self._ask_key_frame
-            )
-            receiver.show(self._shown is None or view.member in self._shown)
-            self.receivers[view.id] = receiver
-            self._on_sound(receiver, True)
-        self._by_ssrc = {ssrc: r for r in self.receivers.values() for ssrc in r.ssrcs}
+            if known is not None:  # gone and back again, in another section
+                self._end(self.receivers.pop(producer.id))
+            try:
+                receiver = Receiver(
+                    producer, section, self._sources.microphone, self._on_picture, self._ask_key_frame
+                )
+            except SdpError as error:
+                log.warning("a stream is left out: %s", error)
+                continue
+            receiver.show(self._selected(producer) is not None)
+            self.receivers[producer.id] = receiver
+            self._on_receiver(receiver, True)
+        self._index()
 
     def _ask_key_frame(self, receiver: Receiver) -> None:
         # Comes from decoder threads too.
-        self._loop.call_soon_threadsafe(self._request_key_frame, receiver)
+        try:
+            self._loop.call_soon_threadsafe(self._request_key_frame, receiver)
+        except RuntimeError:
+            log.debug("the call is closed already")
 
     def _request_key_frame(self, receiver: Receiver) -> None:
-        for packet in receiver.stream.request_key_frame(time.monotonic()):
-            self._transport.send_rtcp(packet)
+        if self.receivers.get(receiver.producer.id) is receiver:
+            for packet in receiver.stream.request_key_frame(time.monotonic()):
+                self._transport.send_rtcp(packet)
 
     def _send(self, packet: bytes, now: float) -> None:
         self._sent_at = now
@@ -235,13 +320,10 @@ class MediaPath:
             for receiver in self.receivers.values():
                 receiver.handle_rtcp(packet, now)
             for stream in (self._microphone, self._camera):
-                if stream is None:
+                if stream is None or self._stopped:
                     continue
                 reaction = stream.handle_rtcp(packet, now)
                 for repair in reaction.packets:
                     self._send(repair, now)
                 if reaction.key_frame_wanted:
                     self._on_key_frame_wanted()
-
-
-__all__ = ["MediaPath", "SdpError"]

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from rtc.header_extensions import AUDIO_LEVEL, MID
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
-from rtc.signalling import MAX_STREAMS, media
+from rtc.signalling import media
+
+#: Receiving sections of one path. More lets a larger meeting be seen and heard in full; offer and answer grow
+#: by about 450 and 600 bytes each and have to fit into one message of 64 KiB.
+MAX_RECEIVING = 96
+#: (mid, id of the producer or None) of each receiving section, in order.
+Layout = tuple[tuple[str, str | None], ...]
 
 MICROPHONE_MID, CAMERA_MID = "mic", "cam"
 MID_EXTENSION, LEVEL_EXTENSION = 1, 2
@@ -52,20 +58,30 @@ class ReceiveSections:
 
     _slots: list[_Slot] = field(default_factory=list)
     _next_mid: int = 0
+    _agreed: Layout = ()
 
     def want(self, producers: Sequence[media.Producer]) -> bool:
-        """Sets what is wanted; True if an offer is needed. What does not fit is left out."""
+        """Sets what is wanted; True if it is not what was agreed last, so that an offer is needed.
+
+        What does not fit is left out.
+        """
         wanted = {p.id: p for p in producers}
-        changed = False
         for slot in self._slots:
             if slot.producer is not None and slot.producer.id not in wanted:
                 slot.producer = None
-                changed = True
         have = {s.producer.id for s in self._slots if s.producer is not None}
         for producer_id, producer in wanted.items():
             if producer_id not in have:
-                changed = self._place(producer) or changed
-        return changed
+                self._place(producer)
+        return self.layout() != self._agreed
+
+    def layout(self) -> Layout:
+        """What an offer made now says."""
+        return tuple((s.mid, s.producer.id if s.producer is not None else None) for s in self._slots)
+
+    def agreed(self, layout: Layout) -> None:
+        """The offer with this layout was answered."""
+        self._agreed = layout
 
     def by_mid(self) -> dict[str, media.Producer]:
         return {s.mid: s.producer for s in self._slots if s.producer is not None}
@@ -74,17 +90,16 @@ class ReceiveSections:
         """(mid, producer) of every section in order."""
         return [(s.mid, s.producer) for s in self._slots]
 
-    def _place(self, producer: media.Producer) -> bool:
+    def _place(self, producer: media.Producer) -> None:
+        free = next((s for s in self._slots if s.producer is None), None)
+        if free is None and len(self._slots) >= MAX_RECEIVING:
+            return
         self._next_mid += 1
         mid = f"r{self._next_mid}"
-        free = next((s for s in self._slots if s.producer is None), None)
         if free is not None:
             free.mid, free.producer = mid, producer
-            return True
-        if len(self._slots) + 2 >= MAX_STREAMS:
-            return False
-        self._slots.append(_Slot(mid, producer))
-        return True
+        else:
+            self._slots.append(_Slot(mid, producer))
 
 
 def build_offer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Callable
 
@@ -26,7 +27,11 @@ from rtc.transport import Certificate
 
 #: Seconds between ticks: how late a repair may be asked for. Lower costs CPU in every quiet call.
 TICK_S = 0.02
+#: Seconds for a media path to close in order when the program ends.
+CLOSE_S = 2.0
 CLIENT = "hearth-desktop/0.1.0"
+
+log = logging.getLogger(__name__)
 
 
 class CallRunner:
@@ -46,13 +51,14 @@ class CallRunner:
         self._signalling = SignallingClient(
             lambda: self.happened(i.Opened()),
             self._message,
-            lambda stranger: self.happened(i.Closed(stranger)),
+            self._disconnected,
         )
         self._numbers = itertools.count(1)
         self._resume: Secret | None = None
         self._certificate: Certificate | None = None
         self._path: MediaPath | None = None
         self._offering: int | None = None  # number of the offer under way
+        self._selecting: int | None = None  # number of the last selection
         self._wanted: i.Receive | None = None  # what to offer next
         self._shown: frozenset[str] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -68,14 +74,18 @@ class CallRunner:
         now = time.monotonic()
         if isinstance(event, i.Join):
             self._joined_at, self._join_ms, self._resume = now, None, None
+            for counts in (self._past, self._announced, self._first_pictures, self._names):
+                counts.clear()
         for effect in self.session.handle(event, now):
             self._carry_out(effect)
         self._tell()
 
     def show(self, members: frozenset[str] | None) -> None:
+        """Pictures of these members only are decoded and sent to us; None: of everybody."""
         self._shown = members
         if self._path is not None:
             self._path.show(members)
+            self._select()
 
     def send_video(self, event: VideoEncoded) -> None:
         if self._path is not None and self.session.state.camera_on:
@@ -89,9 +99,12 @@ class CallRunner:
         """Ticks until it is cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
-            if self._path is not None:
-                self._path.tick(time.monotonic())
-            self.happened(i.Tick())
+            try:
+                if self._path is not None:
+                    self._path.tick(time.monotonic())
+                self.happened(i.Tick())
+            except Exception:
+                log.exception("a tick of the call failed")  # the next one may do better
 
     async def close(self) -> None:
         if self.session.state.phase not in (Phase.IDLE, Phase.LEFT, Phase.FAILED):
@@ -99,7 +112,10 @@ class CallRunner:
         await self._signalling.close()
         self._stop_media()
         if self._closing:
-            await asyncio.wait(self._closing, timeout=2.0)
+            _, late = await asyncio.wait(self._closing, timeout=CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def statistics(self) -> CallStatistics:
         """Counts so far, of members who left too."""
@@ -128,6 +144,7 @@ class CallRunner:
             case i.Receive():
                 self._receive(effect)
             case i.StopMedia():
+                self._wanted = None
                 self._stop_media()
 
     def _hello(self, effect: i.SendHello) -> None:
@@ -155,6 +172,8 @@ class CallRunner:
         self._wanted = i.Receive(effect.producers, fresh)
         if fresh:
             self._offering = None  # an answer to the old path means nothing any more
+        elif self._path is not None:
+            self._path.keep(effect.producers)  # who is gone is not heard until the answer comes
         self._offer()
 
     def _offer(self) -> None:
@@ -171,6 +190,18 @@ class CallRunner:
         if offer is not None:
             self._offering = next(self._numbers)
             self._signalling.send(offer.model_copy(update={"id": self._offering}))
+        else:
+            self._select()
+
+    def _select(self) -> None:
+        """Tells the server which pictures nobody looks at, so that it does not send them."""
+        inside = self.session.state.phase in (Phase.SECURING, Phase.IN_CALL)
+        if self._path is None or self._offering is not None or not inside:
+            return  # the answer, or the next welcome, brings us here again
+        changes = self._path.selection()
+        if changes:
+            self._selecting = next(self._numbers)
+            self._signalling.send(media.Select(id=self._selecting, receive=changes))
 
     def _new_path(self) -> MediaPath:
         if self._certificate is None:
@@ -194,7 +225,7 @@ class CallRunner:
             on_down=down,
             on_picture=self._picture,
             on_key_frame_wanted=self._on_key_frame_wanted,
-            on_sound=self._sound,
+            on_receiver=self._receiver,
         )
         path.show(self._shown)
         return path
@@ -204,25 +235,33 @@ class CallRunner:
         self._offering = None
         if path is None:
             return
-        for receiver in path.receivers.values():
-            self._add(self._past, receiver)
+        path.stop()
         task = asyncio.get_running_loop().create_task(path.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     # What comes back.
 
+    def _disconnected(self, stranger: bool) -> None:
+        # What was under way is lost: it is asked for again after the next welcome.
+        self._offering = self._selecting = self._wanted = None
+        if self._path is not None:
+            self._path.forget_selection()
+        self.happened(i.Closed(stranger))
+
     def _message(self, message: Message) -> None:
         match message:
             case session.Welcome():
                 self._resume = message.resume
-            case media.Answer() if message.re == self._offering and self._path is not None:
-                self._answered(self._path, message)
+            case media.Answer():
+                if message.re == self._offering and self._path is not None:
+                    self._answered(self._path, message)
                 return
             case session.Refused() if message.re is not None and message.re == self._offering:
-                self._offering = None
-                self.happened(i.Noted(message.sentence))
-                self._offer()
+                self._offer_refused(message)
+                return
+            case session.Refused() if message.re is not None and message.re == self._selecting:
+                log.warning("a selection was refused: %s", message.code)
                 return
         self.happened(i.Received(message))
 
@@ -230,13 +269,25 @@ class CallRunner:
         self._offering = None
         try:
             path.answered(answer)
-        except SdpError:
+        except SdpError as error:
+            log.warning("the server's answer cannot be used: %s", error)
             self.happened(i.MediaDown())
             return
         self._offer()
+        self._select()
 
-    def _sound(self, receiver: Receiver, on: bool) -> None:
-        """A receiver came or is about to go."""
+    def _offer_refused(self, refusal: session.Refused) -> None:
+        """Without a path there is no call; with one it goes on as it was agreed before."""
+        self._offering = None
+        log.warning("an offer was refused: %s", refusal.code)
+        if self._path is None or not self._path.agreed:
+            self.happened(i.MediaDown(refusal.sentence))
+        else:
+            self.happened(i.Noted(refusal.sentence, "server", passing=True))
+            self._offer()
+
+    def _receiver(self, receiver: Receiver, on: bool) -> None:
+        """A receiver came, or goes."""
         if not on:
             self._add(self._past, receiver)
         if receiver.sound is not None:

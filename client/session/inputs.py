@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rtc.invitation import Invitation
 from rtc.signalling import Message, media
+
+#: What a note is about: whoever put it is the one who takes it away.
+Topic = Literal["video", "sound", "speaker", "studio", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,19 @@ class MediaUp:
 class MediaDown:
     """The media path did not come up, or carries nothing any more."""
 
+    reason: str = ""  # a sentence, where the server said why
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something to tell the person that does not end the call; empty takes the note away."""
+    """Something to tell the person that does not end the call.
+
+    A sentence stays until the same topic gets another one or an empty one; a `passing` one goes by itself.
+    """
 
     sentence: str
+    topic: Topic
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open the signalling connection (closing one that is there)."""
+    """Open the signalling connection. Comes only while there is none."""
 
     invitation: Invitation
 

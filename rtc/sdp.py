@@ -164,7 +164,8 @@ class _Lines:
     """Splits SDP into the session block and one block for each m= line."""
 
     def __init__(self, text: str) -> None:
-        self._lines = text.replace("\r\n", "\n").split("\n")
+        # A lone CR ends a line too: else it could smuggle a line of its own into what we write again.
+        self._lines = re.split(r"\r\n?|\n", text)
 
     def blocks(self) -> Iterator[list[str]]:
         block: list[str] = []
@@ -250,8 +251,9 @@ def _section_attribute(section: MediaSection, maps: dict[int, Codec], key: str, 
             _extend_codec(maps, key, number, rest.strip())
         case "extmap":
             number, _, rest = value.partition(" ")
-            if rest:
-                section.extensions[_number(number.partition("/")[0], 255)] = rest.split()[0]
+            words = rest.split()
+            if words:
+                section.extensions[_number(number.partition("/")[0], 255)] = words[0]
         case "ssrc":
             number, _, rest = value.partition(" ")
             ssrc = _number(number, 2**32 - 1)

@@ -171,6 +171,7 @@ class PeerTransport:
         self._dtls: _Dtls | None = None
         self._tx: pylibsrtp.Session | None = None
         self._rx: pylibsrtp.Session | None = None
+        self._closed = False
         self.dropped: Counter[str] = Counter()
 
     @property
@@ -200,7 +201,7 @@ class PeerTransport:
             await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), CONNECT_TIMEOUT_S)
         except TimeoutError:
             raise ConnectionError("the DTLS handshake did not finish") from None
-        if dtls.state != "connected":
+        if dtls.state != "connected" or self._closed:
             raise ConnectionError("the DTLS handshake failed")
         self._tx, self._rx = dtls._tx_srtp, dtls._rx_srtp
         dtls.on("statechange", self._state_changed)
@@ -211,13 +212,19 @@ class PeerTransport:
         if self._tx is None:
             self.dropped["not-connected"] += 1
             return
-        self._link.send(self._tx.protect(data))
+        try:
+            self._link.send(self._tx.protect(data))
+        except pylibsrtp.Error:  # too large, or numbered too far behind what was sent already
+            self.dropped["unsendable"] += 1
 
     def send_rtcp(self, data: bytes) -> None:
         if self._tx is None:
             self.dropped["not-connected"] += 1
             return
-        self._link.send(self._tx.protect_rtcp(data))
+        try:
+            self._link.send(self._tx.protect_rtcp(data))
+        except pylibsrtp.Error:
+            self.dropped["unsendable"] += 1
 
     @property
     def cipher(self) -> str:
@@ -234,7 +241,8 @@ class PeerTransport:
         return DataChannels(self._dtls, on_channel)
 
     async def close(self) -> None:
-        """Says goodbye in DTLS and frees the path."""
+        """Says goodbye in DTLS and frees the path; a `connect` under way ends with ConnectionError."""
+        self._closed = True
         self._tx = self._rx = None
         self._on_closed = None
         if self._dtls is not None:

@@ -9,6 +9,7 @@ dropped, never answered, so the port cannot be used to reflect traffic.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import Counter, OrderedDict
@@ -108,6 +109,12 @@ class MuxLink:
         if not self._ready.done():
             self._ready.set_result(None)
 
+    def lost(self, address: Address) -> None:
+        """Another peer has proven that it is at `address` now."""
+        self.addresses.pop(address, None)
+        if self.address == address:
+            self.address = None
+
     def close(self) -> None:
         if self._closed:
             return
@@ -137,9 +144,17 @@ class UdpMux(asyncio.DatagramProtocol):
     @classmethod
     async def open(cls, host: str, port: int) -> UdpMux:
         """Binds `host`:`port` (0: any free port); raises OSError."""
-        loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        _, mux = await loop.create_datagram_endpoint(cls, local_addr=(host, port), family=family)
+        return await cls.on(bind(host, port))
+
+    @classmethod
+    async def on(cls, sock: socket.socket) -> UdpMux:
+        """Takes over a socket made by `bind`."""
+        sock.setblocking(False)
+        try:
+            _, mux = await asyncio.get_running_loop().create_datagram_endpoint(cls, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
         return mux
 
     def connection_made(self, transport: Any) -> None:
@@ -147,7 +162,8 @@ class UdpMux(asyncio.DatagramProtocol):
         transport.set_write_buffer_limits(high=SOCKET_BUFFER_BYTES)
         sock: Any = transport.get_extra_info("socket")
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+            with contextlib.suppress(OSError):  # some systems refuse what is over their limit
+                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
         self.port = transport.get_extra_info("sockname")[1]
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -231,6 +247,8 @@ class UdpMux(asyncio.DatagramProtocol):
         if owner is not link and owner.address == source and self._loop.time() - owner.last_check < OWNER_S:
             self.dropped["address-taken"] += 1
             return
+        if owner is not link:
+            owner.lost(source)
         self._remember(link, source)
         link.checked(source, "USE-CANDIDATE" in request.attributes, self._loop.time())
         self.send(_success(request, source, link.password), source)
@@ -240,7 +258,22 @@ class UdpMux(asyncio.DatagramProtocol):
         while len(link.addresses) >= MAX_ADDRESSES_PER_PEER and source not in link.addresses:
             oldest = next(a for a in link.addresses if a != link.address)
             del link.addresses[oldest]
-            self._by_address.pop(oldest, None)
+            if self._by_address.get(oldest) is link:
+                del self._by_address[oldest]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A UDP socket at `host`:`port` (0: any free port; "::" serves IPv4 too); raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if host == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _authentic(request: stun.Message, password: str) -> bool:
@@ -253,6 +286,8 @@ def _success(request: stun.Message, source: Address, password: str) -> bytes:
         message_class=stun.Class.RESPONSE,
         transaction_id=request.transaction_id,
     )
-    response.attributes["XOR-MAPPED-ADDRESS"] = source
+    # A socket for both families shows an IPv4 sender as ::ffff:a.b.c.d; the peer knows itself without that.
+    host = source[0].removeprefix("::ffff:") if "." in source[0] else source[0]
+    response.attributes["XOR-MAPPED-ADDRESS"] = (host, source[1])
     response.add_message_integrity(password.encode())  # adds FINGERPRINT too
     return bytes(response)

@@ -10,13 +10,14 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 
 from rtc.invitation import Invitation
 from rtc.signalling import MAX_MESSAGE_BYTES
+from rtc.udp_mux import bind
 from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper
@@ -35,16 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         state_file=options.state,
     )
     _raise_file_limit()
-    try:
-        listener = _listen(settings.host, settings.port)
-    except OSError as error:
-        print(
-            f"Port {settings.port} cannot be used: {error.strerror or error}. "
-            "Stop the program that uses it, or choose another with --port.",
-            file=sys.stderr,
-        )
+    listener = _bound(_listen, settings.host, settings.port, "--port")
+    if listener is None:
         return 2
-    server = _server(settings, listener)
+    udp_socket = _bound(bind, settings.host, settings.udp_port, "--udp-port")
+    if udp_socket is None:
+        listener.close()
+        return 2
+    server = _server(settings, listener, udp_socket)
     if options.announce:
         _stop_with_parent(server)
     try:
@@ -64,7 +63,8 @@ class HearthServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.ready.set()
+        if self.started:
+            self.ready.set()
 
     @property
     def hearth(self) -> ServerState:
@@ -72,10 +72,10 @@ class HearthServer(uvicorn.Server):
         return state
 
 
-def _server(settings: Settings, listener: socket.socket) -> HearthServer:
+def _server(settings: Settings, listener: socket.socket, udp_socket: socket.socket) -> HearthServer:
     tally = Tally()
     keeper = Doorkeeper(settings, tally)
-    app = create_app(settings, tally, tcp_port=listener.getsockname()[1])
+    app = create_app(settings, tally, tcp_port=listener.getsockname()[1], udp_socket=udp_socket)
     config = uvicorn.Config(
         app,
         http=keeper.http_protocol(),
@@ -151,17 +151,38 @@ def _stop_with_parent(server: uvicorn.Server) -> None:
     """The parent holds our standard input open; when it closes, the parent is gone or wants us to stop."""
 
     def watch() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
         server.should_exit = True
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _bound(
+    bind_socket: Callable[[str, int], socket.socket], host: str, port: int, option: str
+) -> socket.socket | None:
+    """The socket; None after a sentence about why not."""
+    try:
+        return bind_socket(host, port)
+    except OverflowError:
+        print(f"There is no port {port}. Choose one from 0 to 65535 with {option}.", file=sys.stderr)
+    except OSError as error:
+        print(
+            f"Port {port} of {host} cannot be used: {error.strerror or error}. "
+            f"Stop the program that uses it, or choose another with {option} (or another address with "
+            "--host).",
+            file=sys.stderr,
+        )
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -30,11 +30,12 @@ def media_addresses(host: str, advertise: tuple[str, ...]) -> list[str]:
         return list(advertise)
     if host not in ("0.0.0.0", "::"):
         return [host]
-    version = 6 if host == "::" else 4
-    fitting = [a for a in own_addresses() if ipaddress.ip_address(a).version == version]
+    # "::" serves both families (see rtc.udp_mux.bind).
+    versions = (4, 6) if host == "::" else (4,)
+    fitting = [a for a in own_addresses() if ipaddress.ip_address(a).version in versions]
     # Clients on this machine reach us by loopback even when the network is pulled.
-    loopback = "::1" if version == 6 else "127.0.0.1"
-    return [*(a for a in fitting if a != loopback), loopback]
+    loopback = ["127.0.0.1", "::1"] if host == "::" else ["127.0.0.1"]
+    return [*(a for a in fitting if a not in loopback), *loopback]
 
 
 def _default_route_address() -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from rtc.signalling import ProtocolError
 from rtc.transport import Certificate
-from rtc.udp_mux import UdpMux
+from rtc.udp_mux import UdpMux, bind
 from server_lite import http_api
-from server_lite.addresses import media_addresses, own_addresses
+from server_lite.addresses import media_addresses
 from server_lite.config import Settings
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
@@ -25,8 +27,13 @@ from server_lite.version import VERSION
 from server_lite.web_files import HEADERS, add_web_files
 
 
-def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | None = None) -> FastAPI:
-    """The application. The UDP port is bound when it starts and freed when it stops.
+def create_app(
+    settings: Settings,
+    tally: Tally | None = None,
+    tcp_port: int | None = None,
+    udp_socket: socket.socket | None = None,
+) -> FastAPI:
+    """The application. The UDP port is bound when it starts, unless `udp_socket` is, and freed when it stops.
 
     `tcp_port` is the port of the HTTP socket if the system chose it; it stands in invitations.
     """
@@ -34,7 +41,7 @@ def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | N
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        mux = await UdpMux.open(settings.host, settings.udp_port)
+        mux = await UdpMux.on(udp_socket or bind(settings.host, settings.udp_port))
         certificate = await asyncio.to_thread(Certificate)
         candidates = mux.candidates(media_addresses(settings.host, settings.advertise))
         port = MediaPort(mux, candidates, certificate)
@@ -54,9 +61,9 @@ def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | N
     add_web_files(app)
 
     @app.websocket("/ws")
-    async def signalling(socket: WebSocket) -> None:
+    async def signalling(websocket: WebSocket) -> None:
         state: ServerState = app.state.hearth
-        await SignallingConnection(socket, state.meetings, settings, tally).run()
+        await SignallingConnection(websocket, state.meetings, settings, tally).run()
 
     @app.exception_handler(ProtocolError)
     async def refused(request: Request, error: ProtocolError) -> JSONResponse:
@@ -68,6 +75,13 @@ def create_app(settings: Settings, tally: Tally | None = None, tcp_port: int | N
         return http_api.problem(
             ProtocolError("request-invalid", "The request has a value that is not allowed.")
         )
+
+    @app.exception_handler(HTTPException)
+    async def failed(request: Request, error: HTTPException) -> JSONResponse:
+        code, sentence = http_api.FAILURES.get(error.status_code, ("request-failed", "This cannot be done."))
+        response = http_api.problem_of(error.status_code, code, sentence)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -84,5 +98,5 @@ def invitation_host(settings: Settings) -> str:
     if settings.advertise:
         return settings.advertise[0]
     if settings.host in ("0.0.0.0", "::"):
-        return own_addresses()[0]
+        return media_addresses(settings.host, ())[0]
     return settings.host

@@ -21,6 +21,7 @@ class Settings:
 
     #: Members of one room. More need more CPU per packet: everyone gets everyone's packets.
     max_members: int = 100
+    #: When one more is opened, the one that is empty for longest goes; with nobody gone it is refused.
     max_rooms: int = 200
     #: WebSockets of one address. A company behind one NAT needs many; a flood costs about 50 kB each.
     max_connections_per_address: int = 300
@@ -35,7 +36,8 @@ class Settings:
     #: Messages per second of one member, and the burst. Renegotiation in a join storm needs a burst.
     message_rate: float = 20.0
     message_burst: float = 100.0
-    #: Bytes waiting to be read by a slow client before it is cut off.
+    #: Messages waiting to be read by a slow client before it is cut off. More rides out longer pauses and
+    #: costs memory: up to some 50 kB each in a large room.
     max_send_queue: int = 512
     #: Bit/s that a sender of video is told it may use, until the estimator decides.
     video_bitrate_cap: int = 2_500_000

@@ -37,7 +37,9 @@ class Consumer:
         self.waits_for_key_frame = plan.kind == "video"
         self.statistics = SendStatistics(plan.clock_rate)
         self._rewriter = StreamRewriter(plan.clock_rate)
-        self._cache: PacketCache[RtpPacket] = PacketCache(_CACHE_PACKETS, _CACHE_AGE_S)
+        self._cache: PacketCache[RtpPacket] | None = (
+            PacketCache(_CACHE_PACKETS, _CACHE_AGE_S) if plan.rtx_ssrc is not None else None
+        )
         self._mid = plan.mid.encode()
         self._repair_sequence = 0
         self._repairs, self._repairs_at = _MAX_REPAIRS_PER_S, 0.0
@@ -48,6 +50,15 @@ class Consumer:
         self.source = producer
         self.waits_for_key_frame = self.plan.kind == "video"
         self._rewriter.switch()
+
+    def takes(self, codec: str) -> bool:
+        """Whether the receiver can read packets of `codec` (upper case)."""
+        return codec in self.plan.codecs
+
+    def skip(self, packet: RtpPacket) -> None:
+        """A packet without content is not forwarded and leaves no gap."""
+        if not self.waits_for_key_frame:
+            self._rewriter.drop(packet.sequence_number)
 
     def forward(self, packet: RtpPacket, info: MediaInfo, level: bytes | None, now: float) -> bytes | None:
         """The packet as this receiver gets it; None if it gets none."""
@@ -80,7 +91,7 @@ class Consumer:
             payload=payload,
             extensions=extensions,
         )
-        if self.plan.rtx_ssrc is not None:
+        if self._cache is not None:
             self._cache.put(out.sequence_number, out, now)
         self.packets += 1
         self.statistics.sent(len(payload), out.timestamp, now)
@@ -88,7 +99,7 @@ class Consumer:
 
     def repair(self, lost: tuple[int, ...], now: float) -> list[bytes]:
         """Repair packets (RFC 4588) for sequence numbers this receiver misses."""
-        if self.plan.rtx_ssrc is None:
+        if self.plan.rtx_ssrc is None or self._cache is None:
             return []
         self._repairs = min(_MAX_REPAIRS_PER_S, self._repairs + (now - self._repairs_at) * _MAX_REPAIRS_PER_S)
         self._repairs_at = now

@@ -56,6 +56,11 @@ class Doorkeeper:
         """It sent a whole request head."""
         self._pending.pop(transport, None)
 
+    def waits(self, transport: asyncio.Transport) -> None:
+        """It was answered and may ask again."""
+        if transport in self._open:
+            self._pending[transport] = None
+
     def overdue(self, transport: asyncio.Transport) -> None:
         if transport in self._pending:
             del self._pending[transport]
@@ -84,12 +89,13 @@ class Doorkeeper:
 
             _admitted: Any = None
             _head_timer: asyncio.TimerHandle | None = None
+            _known_cycle: Any = None  # the request that was noticed last
 
             def connection_made(self, transport: Any) -> None:
                 super().connection_made(transport)
                 if keeper.came(transport):
                     self._admitted = transport
-                    self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, keeper.overdue, transport)
+                    self._start_timer()
 
             def connection_lost(self, exc: Exception | None) -> None:
                 self._stop_timer()
@@ -98,7 +104,19 @@ class Doorkeeper:
 
             def data_received(self, data: bytes) -> None:
                 super().data_received(data)
-                if self.cycle is not None and self._head_timer is not None:
+                self._notice_request()
+
+            def on_response_complete(self) -> None:
+                # From here on it is as if it had just come: the next head must not drip for ever either.
+                if self._admitted is not None and not self.transport.is_closing():
+                    keeper.waits(self._admitted)
+                    self._start_timer()
+                super().on_response_complete()
+                self._notice_request()
+
+            def _notice_request(self) -> None:
+                if self.cycle is not self._known_cycle:
+                    self._known_cycle = self.cycle
                     self._stop_timer()
                     keeper.spoke(self._admitted)
 
@@ -106,6 +124,10 @@ class Doorkeeper:
                 self._stop_timer()
                 keeper.spoke(self._admitted)
                 super().handle_websocket_upgrade(event)
+
+            def _start_timer(self) -> None:
+                self._stop_timer()
+                self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, keeper.overdue, self._admitted)
 
             def _stop_timer(self) -> None:
                 if self._head_timer is not None:

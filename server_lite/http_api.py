@@ -24,8 +24,14 @@ _STATUS = {
     "token-wrong": 404,
     "key-wrong": 403,
     "rooms-full": 503,
+    "state-not-saved": 503,
     "body-too-large": 413,
     "body-too-slow": 408,
+}
+#: Code and sentence of failures that no handler of ours knows of.
+FAILURES = {
+    404: ("not-found", "There is nothing here."),
+    405: ("method-not-allowed", "This cannot be asked in this way."),
 }
 
 
@@ -62,7 +68,7 @@ async def health() -> dict[str, object]:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def prometheus(request: Request) -> str:
     state: ServerState = request.app.state.hearth
-    return metrics.render(state.tally, state.port.mux, state.meetings, state.ended, 0)
+    return metrics.render(state.tally, state.port.mux, state.meetings)
 
 
 @router.post("/api/rooms", status_code=201)
@@ -98,9 +104,12 @@ async def view_invitation(request: Request, authorization: Authorization = "") -
 
 
 def problem(error: ProtocolError) -> JSONResponse:
-    status = _STATUS.get(error.code, 400)
+    return problem_of(_STATUS.get(error.code, 400), error.code, error.sentence)
+
+
+def problem_of(status: int, code: str, sentence: str) -> JSONResponse:
     return JSONResponse(
-        {"type": "about:blank", "status": status, "code": error.code, "title": error.sentence},
+        {"type": "about:blank", "status": status, "code": code, "title": sentence},
         status_code=status,
         media_type="application/problem+json",
     )

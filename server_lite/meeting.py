@@ -11,7 +11,7 @@ from typing import Protocol
 from rtc.rtp import is_rtcp
 from rtc.signalling import Message, ProtocolError, media
 from server_lite import room as events
-from server_lite.negotiation import Plan
+from server_lite.negotiation import Plan, agreed_sources
 from server_lite.peer import MediaPort, Peer
 from server_lite.room import Event, Room
 from server_lite.router import Router, Send
@@ -32,7 +32,7 @@ class Connection(Protocol):
 
 
 class Meeting:
-    """One room with its media. `on_empty` is called when the last member left."""
+    """One room with its media."""
 
     def __init__(self, room: Room, router: Router, port: MediaPort) -> None:
         self.room, self.router = room, router
@@ -78,9 +78,9 @@ class Meeting:
         peer = self._peers[member]
         acceptance = peer.accept(offer)
         plan = acceptance.plan
-        sources = tuple((s.mid, s.source) for s in offer.send)
         now = time.monotonic()
         try:
+            sources = agreed_sources(plan, {s.mid: s.source for s in offer.send})
             effects = self.room.handle(events.Publish(member, sources), now)
         except ProtocolError:
             peer.abandon(acceptance)
@@ -89,8 +89,12 @@ class Meeting:
         peer.commit(acceptance)
         self._plans[member] = plan
         self._wanted[member] = {r.mid: r.producer for r in offer.receive}
+        for ended in published.ended:  # first: what begins may use the same SSRC
+            self.router.remove_producer(ended)
         for producer in plan.producers:
-            self.router.add_producer(published.producers[producer.mid], member, producer)
+            self.router.add_producer(
+                published.producers[producer.mid], member, producer, restarted=acceptance.fresh
+            )
         self._carry_out(effects, now)
         if peer.connected:
             self._start_receiving(member)
@@ -133,7 +137,12 @@ class Meeting:
         def on_packet(packet: bytes, now: float) -> None:
             self._deliver(self.router.handle_packet(member, packet, now))
 
-        return Peer(self._port, on_packet, lambda: self._start_receiving(member))
+        return Peer(
+            self._port,
+            on_packet,
+            on_connected=lambda: self._start_receiving(member),
+            on_disconnected=lambda: self.router.set_consumers(member, ()),
+        )
 
     def _carry_out(self, effects: Iterable[events.Effect], now: float) -> None:
         for effect in effects:
@@ -142,9 +151,6 @@ class Meeting:
                     connection = self._connections.get(effect.to)
                     if connection is not None:
                         connection.tell(effect.message)
-                case events.Published():
-                    for producer in effect.ended:
-                        self.router.remove_producer(producer)
                 case events.PauseProducer():
                     self._deliver(self.router.pause(effect.producer, effect.paused, now))
                 case events.Gone():
@@ -183,15 +189,20 @@ class Meeting:
             if peer is not None:
                 peer.send(send.packet, is_rtcp(send.packet))
 
+    def _time_passed(self, now: float) -> None:
+        self._deliver(self.router.tick(now))
+        self.happened(events.Tick())
+        if self.router.speaker.current != self._speaker:
+            self._speaker = self.router.speaker.current
+            self.happened(events.SpeakerChanged(self._speaker))
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            self._deliver(self.router.tick(now))
-            self.happened(events.Tick())
-            if self.router.speaker.current != self._speaker:
-                self._speaker = self.router.speaker.current
-                self.happened(events.SpeakerChanged(self._speaker))
+            try:
+                self._time_passed(time.monotonic())
+            except Exception:  # else lost members would stay for ever and nothing be repaired any more
+                log.exception("a tick of the meeting failed")
             if not self._peers and not len(self.room):
                 self._ticker = None
                 return

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,7 @@ from rtc.secret import Secret
 from rtc.signalling import ProtocolError, session
 from server_lite.config import Settings
 from server_lite.meeting import Meeting
+from server_lite.observers import Counters
 from server_lite.peer import MediaPort
 from server_lite.room import Room
 from server_lite.router import Router
@@ -21,6 +26,7 @@ from server_lite.router import Router
 MAX_TITLE = 100
 #: The answer for a wrong token and for a wrong room is the same: nobody learns which rooms exist.
 NOT_VALID = "This invitation is not valid, or the meeting is over. Ask for a new one."
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -40,24 +46,46 @@ class Opened:
 class Meetings:
     """Raises ProtocolError for what is refused. `where` gives the host and port for invitations."""
 
-    def __init__(self, settings: Settings, port: MediaPort, where: Callable[[], tuple[str, int]]) -> None:
-        self._settings, self._port, self._where = settings, port, where
+    def __init__(
+        self,
+        settings: Settings,
+        port: MediaPort,
+        where: Callable[[], tuple[str, int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._port, self._where, self._clock = settings, port, where, clock
+        #: What went through meetings that are gone.
+        self.ended = Counters()
+        self.ended_undecryptable = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self._opened: dict[str, Opened] = {}  # by room id
         self._by_token: dict[Secret, Opened] = {}
-        for room, title, token in _read_state(settings.state_file):
+        for room, title, token in _read_state(settings.state_file)[-settings.max_rooms :]:
             self._add(room, title, token)
 
     def __iter__(self) -> Iterator[Meeting]:
         return (o.meeting for o in self._opened.values())
 
     def open(self, title: str) -> Opened:
-        """A new meeting."""
+        """A new meeting. Where there is no place, the one that nobody was in for longest goes."""
         if len(self._opened) >= self._settings.max_rooms:
-            raise ProtocolError(
-                "rooms-full", f"This server holds {self._settings.max_rooms} meetings at most. End one first."
-            )
+            empty = [o for o in self._opened.values() if not len(o.meeting.room)]
+            if not empty:
+                raise ProtocolError(
+                    "rooms-full",
+                    f"People are in all {self._settings.max_rooms} meetings that this server holds. "
+                    "Wait until one is over.",
+                )
+            self._end(min(empty, key=lambda o: o.meeting.room.empty_since))
         opened = self._add(new_id(), " ".join(title.split())[:MAX_TITLE] or "Meeting", new_token())
-        self._write_state()
+        try:
+            self._write_state()
+        except OSError:
+            self._end(opened)
+            raise ProtocolError(
+                "state-not-saved",
+                "The server cannot write its state file. Its host has to look at the disk.",
+            ) from None
         return opened
 
     def find(self, hello: session.Hello) -> Meeting:
@@ -78,8 +106,19 @@ class Meetings:
         return [o.invitation for o in self._opened.values()]
 
     async def close(self) -> None:
-        for opened in self._opened.values():
+        for opened in list(self._opened.values()):
             await opened.meeting.close("server-stopping", "The meeting's server is stopping.")
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _end(self, opened: Opened) -> None:
+        """Forgets a meeting; its invitation is worth nothing from now on."""
+        meeting = opened.meeting
+        del self._opened[meeting.room.id], self._by_token[opened.invitation.token]
+        self.ended.add(meeting.router.counters)
+        self.ended_undecryptable += meeting.dropped()
+        task = asyncio.get_running_loop().create_task(meeting.close("meeting-over", "The meeting is over."))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _add(self, room_id: str, title: str, token: Secret) -> Opened:
         host, port = self._where()
@@ -91,6 +130,7 @@ class Meetings:
             new_id=new_id,
             max_members=self._settings.max_members,
             lost_grace=self._settings.lost_grace_s,
+            opened_at=self._clock(),
         )
         meeting = Meeting(room, Router(self._settings.video_bitrate_cap), self._port)
         opened = Opened(meeting, invitation)
@@ -122,7 +162,14 @@ def _read_state(path: Path | None) -> list[tuple[str, str, Secret]]:
         return []
     try:
         rooms = json.loads(path.read_text(encoding="utf-8"))["rooms"]
-        return [(str(r["room"]), str(r["title"]), Secret(str(r["token"]))) for r in rooms]
-    except (OSError, ValueError, KeyError, TypeError):
-        os.replace(path, path.with_suffix(".unreadable"))
+        return [_room_of(r["room"], r["title"], r["token"]) for r in rooms]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        with contextlib.suppress(OSError):
+            os.replace(path, path.with_suffix(".unreadable"))
         return []
+
+
+def _room_of(room: str, title: str, token: str) -> tuple[str, str, Secret]:
+    if not _WORD.fullmatch(room) or not _WORD.fullmatch(token):
+        raise ValueError("no room or no token")
+    return room, title[:MAX_TITLE], Secret(token)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rtc.udp_mux import UdpMux
-from server_lite.meeting import Meeting
-from server_lite.observers import Counters
+from server_lite.meetings import Meetings
 
 
 @dataclass(slots=True)
@@ -23,12 +21,10 @@ class Tally:
     decoders_opened: int = 0
 
 
-def render(
-    tally: Tally, mux: UdpMux, meetings: Iterable[Meeting], ended: Counters, undecryptable: int
-) -> str:
-    """`ended` and `undecryptable` carry the counts of rooms that are gone."""
-    meetings = list(meetings)
-    all_counters = [ended, *(m.router.counters for m in meetings)]
+def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
+    """The text of /metrics; counts of rooms that are gone stay in it."""
+    meetings = list(all_meetings)
+    all_counters = [all_meetings.ended, *(m.router.counters for m in meetings)]
     lines: list[str] = []
 
     def metric(name: str, kind: str, meaning: str, *values: tuple[str, float]) -> None:
@@ -61,7 +57,7 @@ def render(
     refusals = [(f'{{code="{code}"}}', float(n)) for code, n in sorted(tally.refusals.items())]
     metric("refusals_total", "counter", "Messages refused, by code.", *refusals)
     dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(mux.dropped.items())]
-    failed = undecryptable + sum(m.dropped() for m in meetings)
+    failed = all_meetings.ended_undecryptable + sum(m.dropped() for m in meetings)
     dropped.append(('{reason="not-decryptable"}', float(failed)))
     metric("datagrams_dropped_total", "counter", "Datagrams dropped, by reason.", *dropped)
     metric("datagrams_in_total", "counter", "Datagrams received.", ("", mux.packets_in))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from rtc.header_extensions import AUDIO_LEVEL, MID
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
-from rtc.signalling import ProtocolError
+from rtc.signalling import ProtocolError, media
 
 FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 _PREFERENCE = {"vp8": 0, "h264": 1, "opus": 0}
@@ -77,7 +77,7 @@ def negotiate(
     consumers: list[ConsumerPlan] = []
     if sending & receiving:
         raise ProtocolError("sdp-mismatch", "A section carries one stream, in one direction.")
-    for mid in sending | receiving:
+    for mid in sorted(sending | receiving):
         if offer.section(mid) is None:
             raise ProtocolError("sdp-mismatch", f"The offer has no section {mid[:16]!r}.")
     for section in offer.sections:
@@ -101,6 +101,20 @@ def negotiate(
             consumers.append(_consumer(mine, known.get(section.mid), new_ssrc))
         answer.sections.append(mine)
     return Plan(answer, tuple(producers), tuple(consumers))
+
+
+def agreed_sources(
+    plan: Plan, claimed: Mapping[str, media.Source]
+) -> tuple[tuple[str, media.Source], ...]:
+    """(mid, source) of what really comes: sections that were refused send nothing. Raises ProtocolError
+    where a section is of another kind than its source."""
+    sources: list[tuple[str, media.Source]] = []
+    for producer in plan.producers:
+        source = claimed[producer.mid]
+        if (source == "microphone") != (producer.kind == "audio"):
+            raise ProtocolError("sdp-mismatch", f"A {source} cannot be sent in a section of {producer.kind}.")
+        sources.append((producer.mid, source))
+    return tuple(sources)
 
 
 def _matching(section: MediaSection) -> MediaSection:

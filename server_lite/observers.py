@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 #: Seconds over which loudness is averaged. Longer ignores coughs; shorter follows quick exchanges.
 _SMOOTHING_S = 0.4
@@ -56,8 +56,12 @@ class ActiveSpeaker:
             key=lambda m: self._loudness(m, now),
             default=None,
         )
+        for member, voice in self._voices.items():
+            if member != loudest:  # loud without a break, or it counts anew
+                voice.louder_since = None
         if loudest is not None and loudest != self.current and self._may_take_over(loudest, now):
             self.current, self._last_voice = loudest, now
+            self._voices[loudest].louder_since = None
         return self.current != before
 
     def _may_take_over(self, member: str, now: float) -> bool:
@@ -91,3 +95,7 @@ class Counters:
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0
+
+    def add(self, other: Counters) -> None:
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))

@@ -33,24 +33,28 @@ class Acceptance:
     plan: Plan
     offer: SessionDescription
     transport: PeerTransport
+    fresh: bool  # a new path, on which every stream begins anew
 
 
 class Peer:
-    """Holds the transport of `member`. `on_packet(packet, now)` gets decrypted RTP and RTCP;
-    `on_connected()` is called whenever a path came up."""
+    """Holds one member's transport. `on_packet(packet, now)` gets decrypted RTP and RTCP; `on_connected()`
+    is called whenever a path came up, `on_disconnected()` when the member's end closed the one there was."""
 
     def __init__(
         self,
         port: MediaPort,
         on_packet: Callable[[bytes, float], None],
         on_connected: Callable[[], None],
+        on_disconnected: Callable[[], None],
     ) -> None:
         self._port = port
-        self._on_packet, self._on_connected = on_packet, on_connected
+        self._on_packet = on_packet
+        self._on_connected, self._on_disconnected = on_connected, on_disconnected
         self._transport: PeerTransport | None = None
         self._remote_ufrag = ""
         self._consumers: dict[str, ConsumerPlan] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dropped_before = 0  # on paths that are gone
 
     @property
     def connected(self) -> bool:
@@ -59,7 +63,8 @@ class Peer:
     @property
     def dropped(self) -> int:
         """Packets that came but could not be decrypted: forged, replayed, too old."""
-        return self._transport.dropped["srtp"] if self._transport is not None else 0
+        present = self._transport.dropped["srtp"] if self._transport is not None else 0
+        return self._dropped_before + present
 
     def accept(self, offer: media.Offer) -> Acceptance:
         """Works out the answer to `offer`; nothing is changed until it is committed. Raises ProtocolError."""
@@ -67,13 +72,16 @@ class Peer:
             description = SessionDescription.parse(offer.sdp)
         except SdpError as error:
             raise ProtocolError("sdp-malformed", f"The offer cannot be read. {error}", offer.id) from None
+        named = [s.mid for s in offer.send] + [r.mid for r in offer.receive]
+        if len(set(named)) != len(named):
+            raise ProtocolError("sdp-mismatch", "A section can carry one stream only.", offer.id)
         remote = description.transport
         if remote.setup not in ("actpass", "active"):
             raise ProtocolError("sdp-mismatch", "The offer must let the server wait (a=setup).", offer.id)
         if remote.ufrag == self._remote_ufrag and self._transport is not None:
-            transport, known = self._transport, self._consumers
+            transport, known, fresh = self._transport, self._consumers, False
         else:
-            transport, known = self._new_transport(), {}
+            transport, known, fresh = self._new_transport(), {}, True
         try:
             plan = negotiate(
                 description,
@@ -84,52 +92,69 @@ class Peer:
                 new_ssrc=lambda: random.randrange(2, 2**32),
             )
         except ProtocolError as error:
-            self._free(transport)
+            if fresh:
+                self._retire(transport)
             raise ProtocolError(error.code, error.sentence, offer.id) from None
-        return Acceptance(plan, description, transport)
+        return Acceptance(plan, description, transport, fresh)
 
     def commit(self, acceptance: Acceptance) -> None:
         """From now on this is how media flows; a new path begins to connect and the old one is closed."""
         self._consumers = {c.mid: c for c in acceptance.plan.consumers}
-        if acceptance.transport is self._transport:
+        if not acceptance.fresh:
             return
         if self._transport is not None:
-            self._spawn(self._transport.close())
+            self._retire(self._transport)
         self._transport = acceptance.transport
         self._remote_ufrag = acceptance.offer.transport.ufrag
         self._spawn(self._connect(acceptance.transport, acceptance.offer))
 
     def abandon(self, acceptance: Acceptance) -> None:
         """The offer was refused for another reason."""
-        self._free(acceptance.transport)
+        if acceptance.fresh:
+            self._retire(acceptance.transport)
 
     def send(self, packet: bytes, is_rtcp: bool) -> None:
         if self._transport is not None:
             (self._transport.send_rtcp if is_rtcp else self._transport.send_rtp)(packet)
 
     async def close(self) -> None:
-        transport, self._transport = self._transport, None
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if transport is not None:
-            await transport.close()
+        """Frees every path. Connecting ends by itself when its path is closed, so nothing is cancelled:
+        a cancelled goodbye would keep its place in the port for ever."""
+        if self._transport is not None:
+            self._retire(self._transport)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _free(self, transport: PeerTransport) -> None:
-        if transport is not self._transport:
-            self._spawn(transport.close())
+    def _retire(self, transport: PeerTransport) -> None:
+        """This path carries nothing any more."""
+        self._dropped_before += transport.dropped["srtp"]
+        if transport is self._transport:
+            self._transport, self._remote_ufrag = None, ""
+        self._spawn(transport.close())
 
     def _new_transport(self) -> PeerTransport:
+        def ended_by_peer() -> None:
+            if transport is self._transport:
+                self._retire(transport)
+                self._on_disconnected()
+
         link = ServerLink(self._port.mux.link(), self._port.candidates)
-        return PeerTransport(link, self._port.certificate, on_rtp=self._on_packet, on_rtcp=self._on_packet)
+        transport = PeerTransport(
+            link,
+            self._port.certificate,
+            on_rtp=self._on_packet,
+            on_rtcp=self._on_packet,
+            on_closed=ended_by_peer,
+        )
+        return transport
 
     async def _connect(self, transport: PeerTransport, offer: SessionDescription) -> None:
         try:
             await transport.connect(offer.transport, dtls_role="server")
-        except ConnectionError as error:
+        except OSError as error:  # ConnectionError above all
             log.info("a media path did not come up: %s", error)
-            await transport.close()
+            if transport is self._transport:
+                self._retire(transport)  # the same user fragment again begins a new path
             return
         if transport is self._transport:
             self._on_connected()

@@ -65,6 +65,8 @@ class Producer:
         if self._nacks is not None:
             self._nacks.received(packet.sequence_number, now)
         info = MediaInfo(codec)
+        if not packet.payload:
+            return info
         if codec == "VP8":
             descriptor, size = vp8.Vp8Descriptor.parse(packet.payload)
             info.picture_id, info.tl0picidx = descriptor.picture_id, descriptor.tl0picidx

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rtc.names import clean_name
 from rtc.secret import Secret
@@ -109,6 +110,7 @@ class _Member:
     microphone: bool
     camera: bool
     lost_at: float | None = None
+    screen_muted: bool = False
     producers: dict[str, media.Producer] = field(default_factory=dict)  # by mid
 
     def public(self) -> session.Member:
@@ -135,12 +137,15 @@ class Room:
         new_key: Callable[[], Secret] = Secret.random,
         max_members: int = 100,
         lost_grace: float = 5.5,
+        opened_at: float = 0.0,
     ) -> None:
         self.id, self.title, self.invitation = room_id, title, invitation
         self._new_id, self._new_key = new_id, new_key
         self._max_members, self._lost_grace = max_members, lost_grace
         self._members: dict[str, _Member] = {}
         self._speaker: str | None = None
+        #: Since when nobody is here, monotonic seconds; has no meaning while somebody is.
+        self.empty_since = opened_at
 
     def __len__(self) -> int:
         return len(self._members)
@@ -151,7 +156,7 @@ class Room:
             case Join():
                 return self._join(event.hello, now)
             case Leave():
-                return self._remove(event.member, "left")
+                return self._remove(event.member, "left", now)
             case ConnectionLost():
                 return self._lost(event.member, now)
             case Publish():
@@ -159,15 +164,18 @@ class Room:
             case Mute():
                 return self._mute(event)
             case SpeakerChanged():
-                self._speaker = event.member
-                return self._tell_all(media.Speaker(member=event.member))
+                speaker = event.member if event.member in self._members else None
+                if speaker == self._speaker:
+                    return []
+                self._speaker = speaker
+                return self._tell_all(media.Speaker(member=speaker))
             case Tick():
                 overdue = [
                     m.id
                     for m in self._members.values()
                     if m.lost_at is not None and now - m.lost_at >= self._lost_grace
                 ]
-                return [effect for member in overdue for effect in self._remove(member, "lost")]
+                return [effect for member in overdue for effect in self._remove(member, "lost", now)]
 
     def dump(self) -> dict[str, object]:
         """For diagnosis; holds no secret and no name."""
@@ -192,7 +200,7 @@ class Room:
                 )
             member.lost_at = None
             member.microphone, member.camera = hello.microphone, hello.camera
-            effects: list[Effect] = [Admitted(member.id, resumed=True)]
+            effects: list[Effect] = [Admitted(member.id, resumed=True), *self._pauses(member)]
             effects += self._tell_all(session.Changed(member=member.public()), but=member.id)
         else:
             if len(self._members) >= self._max_members:
@@ -236,13 +244,12 @@ class Room:
         member.lost_at = now
         return self._tell_all(session.Changed(member=member.public()), but=member_id)
 
-    def _remove(self, member_id: str, reason: str) -> list[Effect]:
+    def _remove(self, member_id: str, reason: Literal["left", "lost"], now: float) -> list[Effect]:
         if self._members.pop(member_id, None) is None:
             return []
+        self.empty_since = now
         effects: list[Effect] = [Gone(member_id)]
-        effects += self._tell_all(
-            session.Left(member=member_id, reason="left" if reason == "left" else "lost")
-        )
+        effects += self._tell_all(session.Left(member=member_id, reason=reason))
         if self._speaker == member_id:
             self._speaker = None
             effects += self._tell_all(media.Speaker(member=None))
@@ -271,26 +278,32 @@ class Room:
             effects += self._tell_all(media.Produced(producer=producer_view), but=member.id)
         ids = {mid: p.id for mid, p in member.producers.items()}
         effects.insert(0, Published(member.id, ids, tuple(gone)))
-        for p in member.producers.values():
-            effects.append(PauseProducer(p.id, self._is_muted(member, p.source)))
-        return effects
+        return effects + self._pauses(member)
 
     def _mute(self, event: Mute) -> list[Effect]:
         member = self._members[event.member]
+        if self._is_muted(member, event.source) == event.muted:
+            return []
         if event.source == "microphone":
             member.microphone = not event.muted
         elif event.source == "camera":
             member.camera = not event.muted
-        effects: list[Effect] = [
-            PauseProducer(p.id, event.muted) for p in member.producers.values() if p.source == event.source
-        ]
-        return effects + self._tell_all(session.Changed(member=member.public()))
+        else:
+            member.screen_muted = event.muted
+        return self._pauses(member) + self._tell_all(session.Changed(member=member.public()))
+
+    def _pauses(self, member: _Member) -> list[Effect]:
+        return [PauseProducer(p.id, self._is_muted(member, p.source)) for p in member.producers.values()]
 
     @staticmethod
-    def _is_muted(member: _Member, source: str) -> bool:
-        return (source == "microphone" and not member.microphone) or (
-            source == "camera" and not member.camera
-        )
+    def _is_muted(member: _Member, source: media.Source) -> bool:
+        match source:
+            case "microphone":
+                return not member.microphone
+            case "camera":
+                return not member.camera
+            case "screen":
+                return member.screen_muted
 
     def _tell_all(self, message: Message, but: str | None = None) -> list[Effect]:
         return [Tell(to, message) for to in self._members if to != but]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rtc import rtcp, rtx
 from rtc.errors import PacketError
 from rtc.rtp import RtpPacket, is_rtcp
-from server_lite.consumer import Consumer
+from server_lite.consumer import Consumer, MediaInfo
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
 from server_lite.observers import ActiveSpeaker, Counters
 from server_lite.producer import Producer
@@ -45,18 +45,19 @@ class Router:
 
     # What exists.
 
-    def add_producer(self, producer_id: str, member: str, plan: ProducerPlan) -> None:
-        """A source that `member` sends from now on. The same id again with another plan is the same source
-        on a new path: its receivers stay."""
+    def add_producer(
+        self, producer_id: str, member: str, plan: ProducerPlan, *, restarted: bool = False
+    ) -> None:
+        """A source that `member` sends from now on. The same id again with another plan, or `restarted` on a
+        new path, is the same source whose numbers begin anew: its receivers stay."""
         old = self._producers.get(producer_id)
-        if old is not None and old.plan == plan:
+        if old is not None and old.plan == plan and not restarted:
             return
         producer = Producer(producer_id, member, plan)
         table = self._by_ssrc.setdefault(member, {})
         if old is not None:
             producer.consumers, producer.paused = old.consumers, old.paused
-            for ssrc in old.ssrcs:
-                table.pop(ssrc, None)
+            self._forget_streams(old)
             for consumer in producer.consumers:
                 consumer.show(producer_id)
         self._producers[producer_id] = producer
@@ -68,9 +69,7 @@ class Router:
         producer = self._producers.pop(producer_id, None)
         if producer is None:
             return
-        table = self._by_ssrc[producer.member]
-        for ssrc in producer.ssrcs:
-            table.pop(ssrc, None)
+        self._forget_streams(producer)
         for consumer in producer.consumers:
             consumer.show(None)
         if producer.kind == "audio":
@@ -88,7 +87,7 @@ class Router:
             return []
         for consumer in producer.consumers:
             consumer.show(producer_id)
-        return self._ask_key_frame(producer, now) if producer.consumers else []
+        return self._counted(self._ask_key_frame(producer, now) if producer.consumers else [])
 
     def set_consumers(self, member: str, plans: Iterable[ConsumerPlan]) -> None:
         """The sections in which `member` can receive; those not named any more end."""
@@ -102,19 +101,25 @@ class Router:
         self._outgoing[member] = {c.plan.ssrc: c for c in table.values()}
 
     def show(self, member: str, mid: str, producer: str | None, now: float) -> list[Send]:
-        """Sends `producer` to `member` in section `mid`. Unknown sections and producers are ignored."""
+        """Sends `producer` to `member` in section `mid`; None ends what was sent there.
+
+        An unknown section is ignored. A producer that is gone, or of another kind, shows nothing: what was
+        there before would be taken for it.
+        """
         consumer = self._consumers.get(member, {}).get(mid)
-        source = self._producers.get(producer) if producer is not None else None
-        if consumer is None or (producer is not None and source is None):
+        if consumer is None:
             return []
-        if source is not None and consumer.source == source.id:
+        source = self._producers.get(producer) if producer is not None else None
+        if source is not None and source.kind != consumer.plan.kind:
+            source = None
+        if consumer.source == (source.id if source is not None else None):
             return []
         self._detach(consumer)
-        consumer.show(producer)
-        if source is None or source.kind != consumer.plan.kind:
+        consumer.show(source.id if source is not None else None)
+        if source is None:
             return []
         source.consumers.append(consumer)
-        return self._ask_key_frame(source, now)
+        return self._counted(self._ask_key_frame(source, now))
 
     def wants(self, member: str) -> dict[str, str]:
         """What is sent to `member`: section -> producer."""
@@ -128,6 +133,12 @@ class Router:
         self._outgoing.pop(member, None)
         self._by_ssrc.pop(member, None)
         self.speaker.forget(member)
+
+    def _forget_streams(self, producer: Producer) -> None:
+        table = self._by_ssrc.get(producer.member, {})
+        for ssrc in producer.ssrcs:
+            if table.get(ssrc) is producer:  # a later source may have taken it over
+                del table[ssrc]
 
     def _detach(self, consumer: Consumer) -> None:
         source = self._producers.get(consumer.source or "")
@@ -145,9 +156,7 @@ class Router:
         except PacketError:
             self.counters.malformed += 1
             return []
-        self.counters.packets_out += len(sends)
-        self.counters.bytes_out += sum(len(s.packet) for s in sends)
-        return sends
+        return self._counted(sends)
 
     def tick(self, now: float) -> list[Send]:
         """Time passed: repairs and key frames that are due, and reports each second."""
@@ -158,13 +167,18 @@ class Router:
                 self.counters.nacks_sent += len(missing)
                 nack = rtcp.GenericNack(_OWN_SSRC, producer.ssrc, missing)
                 sends.append(Send(producer.member, nack.serialize()))
-            if producer.key_frames.due(now):
+            # A muted source has no pictures to give, and without receivers nobody waits for one.
+            if producer.consumers and not producer.paused and producer.key_frames.due(now):
                 sends += self._key_frame_request(producer)
         if now - self._reports_at >= _REPORT_S:
             self._reports_at = now
             sends += self._reports(now)
         self.speaker.tick(now)
+        return self._counted(sends)
+
+    def _counted(self, sends: list[Send]) -> list[Send]:
         self.counters.packets_out += len(sends)
+        self.counters.bytes_out += sum(len(s.packet) for s in sends)
         return sends
 
     def dump(self) -> dict[str, object]:
@@ -184,6 +198,8 @@ class Router:
             return []
         repaired = producer.is_repair(packet)
         if repaired:
+            if len(packet.payload) < 2:  # a probe for bandwidth (RFC 4588 carries a sequence number)
+                return []
             packet = rtx.decapsulate(
                 packet, producer.plan.rtx_types[packet.payload_type], producer.ssrc or packet.ssrc
             )
@@ -194,17 +210,32 @@ class Router:
         if producer.paused:
             self.counters.muted += 1
             return []
+        if not packet.payload:  # padding: its number must not be missed by anybody
+            for consumer in producer.consumers:
+                consumer.skip(packet)
+            return []
         level: bytes | None = None
         if producer.kind == "audio":
             loudness = producer.audio_level(packet)
             if loudness is not None:
                 self.speaker.heard(member, loudness, now)
                 level = packet.extensions[producer.plan.level_extension or 0]
+        return self._forward(producer, packet, info, level, now)
+
+    def _forward(
+        self, producer: Producer, packet: RtpPacket, info: MediaInfo, level: bytes | None, now: float
+    ) -> list[Send]:
         sends: list[Send] = []
+        starved = False
         for consumer in producer.consumers:
             out = consumer.forward(packet, info, level, now)
             if out is not None:
                 sends.append(Send(consumer.member, out))
+            elif consumer.waits_for_key_frame and consumer.takes(info.codec):
+                starved = True
+        if starved and not producer.key_frames.waiting:
+            # Nobody asked yet: the source began anew on another path, or its key frame was lost.
+            sends += self._ask_key_frame(producer, now)
         return sends
 
     def _adopt(self, member: str, packet: RtpPacket) -> Producer | None:

@@ -93,6 +93,8 @@ class SignallingConnection:
             try:
                 text = await asyncio.wait_for(self._receive(), deadline - time.monotonic())
                 message = parse_client_message(text)
+                if self._is_over():
+                    return None
                 if not isinstance(message, session.Hello):
                     re = getattr(message, "id", None)
                     raise ProtocolError("hello-first", "Say session.hello before anything else.", re)
@@ -109,6 +111,8 @@ class SignallingConnection:
             message: Message | None = None
             try:
                 message = parse_client_message(await self._receive())
+                if self._is_over():  # replaced or told to go while this message was on its way
+                    return
                 self._hold_to_rate()
                 answer = HANDLERS[type(message)](meeting, member, message)
             except ProtocolError as error:
@@ -116,6 +120,9 @@ class SignallingConnection:
                 continue
             if answer is not None:
                 self.tell(answer)
+
+    def _is_over(self) -> bool:
+        return self._closing
 
     async def _receive(self) -> str | bytes:
         event = await self._socket.receive()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from server_lite.config import Settings
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
-from server_lite.observers import Counters
 from server_lite.peer import MediaPort
 
 
@@ -17,4 +16,3 @@ class ServerState:
     port: MediaPort
     meetings: Meetings
     tally: Tally
-    ended: Counters = field(default_factory=Counters)  # of rooms that are gone

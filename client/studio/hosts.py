@@ -59,7 +59,7 @@ class ThreadHost:
         self._queue.put(command)
 
     def stop(self) -> None:
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(2.0)
 
     def _run(self) -> None:
@@ -109,7 +109,7 @@ class ProcessHost:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread.ident is None:
+        if self._thread.ident is None or self._thread is threading.current_thread():
             return
         self._thread.join(1.7)
         process = self._process
@@ -165,10 +165,7 @@ class ProcessHost:
                 if picture is None:
                     continue
                 event = SelfView(picture)
-            try:
-                self._received(event)
-            except Exception:
-                log.exception("an event of the studio could not be handled")
+            self._received(event)
 
     def _bury(self, connection: Connection, process: BaseProcess) -> None:
         with self._lock:

@@ -35,12 +35,13 @@ def main(connection: Connection, ring_name: str) -> None:
     core = StudioCore(outlet.emit, outlet.show)
     try:
         while True:
-            command = connection.recv()
+            try:
+                command = connection.recv()
+            except (EOFError, OSError):
+                break  # the parent is gone
             if isinstance(command, Stop):
                 break
             core.handle(command)
-    except (EOFError, OSError):
-        pass  # the parent is gone
     finally:
         last_resort = threading.Timer(LAST_RESORT, os._exit, (1,))
         last_resort.daemon = True

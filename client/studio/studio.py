@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from client.studio.messages import (
     UseVideo,
     VideoEncoded,
 )
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["process", "thread"]
 
@@ -108,5 +111,9 @@ class Studio:
             self._wanted.encode_video is None or not self._wanted.encode_video.on
         ):
             return
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self._on_event(event)
+        except Exception:
+            log.exception("an event of the studio could not be handled")

@@ -65,6 +65,10 @@ class SourceThread(Generic[Item]):
         except SourceError as error:
             self._fail(error.sentence)
             return
+        except Exception:
+            log.exception("a source could not be opened")
+            self._fail("This source cannot be opened because of an unexpected error. Choose another one.")
+            return
         try:
             if not self._stopping.is_set():
                 self._on_started(reader.name)

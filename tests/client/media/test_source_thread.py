@@ -116,3 +116,16 @@ def test_a_device_that_hangs_is_left_behind_and_stays_mute() -> None:
     release.set()
     assert thread.stop(timeout=5.0)
     assert said.empty()
+
+
+def test_an_unexpected_error_while_opening_is_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    said: queue.Queue[object] = queue.Queue()
+
+    def miss() -> Counting:
+        raise ImportError("no such library")
+
+    thread: SourceThread[int] = SourceThread(miss, said.put, said.put, said.put, name="missing")
+    thread.start()
+    assert "Choose another one." in str(said.get(timeout=5.0))
+    assert thread.stop()
+    assert "could not be opened" in caplog.text

@@ -62,26 +62,21 @@ async def _run(options: argparse.Namespace, plugged_in: Any) -> None:
         meeting.feed.on_shown = statistics.on_shown
         meeting.stateChanged.connect(lambda: statistics.on_state(meeting.state))
     closed = asyncio.Event()
+    restore = _end_on_signals(closed)
     window = Window(program, options.size)
     program.closed.connect(closed.set)
-    restore = _end_on_signals(closed)
-    chores: list[asyncio.Task[None]] = []
     try:
         meeting.call.open()
-        if options.screenshot is not None:
-            chores.append(asyncio.create_task(_screenshot(window, options)))
         if options.join or options.fake is not None:
             program.entrance.enter(options.join or "gallery", options.name)
             if options.join_now:
                 program.entrance.join()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(closed.wait(), options.seconds)
+        await _wait(closed, window, options)
         if statistics is not None:
-            statistics.write(options.stats, page=program.page, **_call_statistics(meeting.call))
+            numbers = await asyncio.to_thread(_call_statistics, meeting.call)
+            statistics.write(options.stats, page=program.page, **numbers)
     finally:
         restore()
-        for chore in chores:
-            chore.cancel()
         window.close()
         program.stop()
         await asyncio.to_thread(meeting.call.close)
@@ -121,8 +116,24 @@ def _build(options: argparse.Namespace, plugged_in: Any) -> tuple[Any, Any]:
     return doors, Program(meeting, Entrance(doors, preferences), Devices(plugged_in, preferences))
 
 
-async def _screenshot(window: Any, options: argparse.Namespace) -> None:
-    await asyncio.sleep(options.screenshot_after)
+async def _wait(closed: asyncio.Event, window: Any, options: argparse.Namespace) -> None:
+    """Until the window is closed or the time is over; the picture is taken on the way, at the latest then."""
+    loop = asyncio.get_running_loop()
+    ends = None if options.seconds is None else loop.time() + options.seconds
+    if options.screenshot is not None:
+        moment = loop.time() + options.screenshot_after
+        await _until(closed, moment if ends is None else min(moment, ends))
+        _screenshot(window, options)
+    await _until(closed, ends)
+
+
+async def _until(closed: asyncio.Event, moment: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(moment):
+            await closed.wait()
+
+
+def _screenshot(window: Any, options: argparse.Namespace) -> None:
     if not window.screenshot(options.screenshot):
         print(f"The picture of the window could not be written to {options.screenshot}.", file=sys.stderr)
 

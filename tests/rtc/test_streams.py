@@ -373,6 +373,50 @@ def test_a_decoder_that_cannot_go_on_asks_at_once_and_rarely() -> None:
     assert due == pytest.approx([1.3, 1.8, 2.3, 2.8], abs=0.011)
 
 
+def delta_packets(sender: SendStream, index: int) -> list[RtpPacket]:
+    datagrams = sender.video_frame(vp8_frame(index == 0, 500, index), index * 3000, index == 0, index / 30)
+    return [RtpPacket.parse(datagram) for datagram in datagrams]
+
+
+def test_a_packet_that_came_but_cannot_be_read_is_not_waited_for() -> None:
+    sender, receiver = video_sender(), video_receiver()
+    for index in range(2):
+        for packet in delta_packets(sender, index):
+            if index == 1 and not packet.marker:
+                packet.payload = b"\x90"
+            receiver.handle_rtp(packet, index / 30)
+    assert receiver.statistics.malformed > 0
+    receiver.tick(0.1)
+    assert PictureLossIndication(9, 1) in parse(receiver.tick(0.15))
+
+
+def test_one_hole_after_the_other_does_not_put_off_the_key_frame() -> None:
+    sender, receiver = video_sender(), video_receiver()
+    asked = []
+    for index in range(30):
+        for packet in delta_packets(sender, index):
+            if index == 0 or not packet.marker:
+                receiver.handle_rtp(packet, index / 30)
+        asked += [
+            index for packet in parse(receiver.tick(index / 30)) if isinstance(packet, PictureLossIndication)
+        ]
+    assert 15 <= asked[0] <= 20
+
+
+def test_what_a_key_frame_has_overtaken_is_not_asked_for() -> None:
+    sender, receiver = video_sender(), video_receiver()
+    for packet in delta_packets(sender, 0):
+        receiver.handle_rtp(packet, 0.0)
+    delta_packets(sender, 1)  # lost
+    shown = [
+        frame
+        for datagram in sender.video_frame(vp8_frame(True, 500), 6000, True, 0.066)
+        for frame in receiver.handle_rtp(RtpPacket.parse(datagram), 0.066)
+    ]
+    assert len(shown) == 1
+    assert not any(isinstance(packet, GenericNack) for packet in parse(receiver.tick(0.2)))
+
+
 def test_the_senders_clock_and_goodbye_are_kept() -> None:
     receiver = video_receiver()
     receiver.handle_rtcp(SenderReport(5, 1, 2, 3, 4), 0.0)

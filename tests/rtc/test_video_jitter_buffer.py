@@ -159,6 +159,15 @@ def test_a_newer_key_frame_replaces_one_that_lacks_packets() -> None:
     assert [frame.data for frame in add_all(buffer, sender.frame(key=True))] == sender.frames[2:]
 
 
+def test_an_older_key_frame_that_begins_late_does_not_replace_a_newer_one() -> None:
+    sender, buffer = Sender(), VideoJitterBuffer()
+    add_all(buffer, sender.frame(key=True))
+    sender.frame()  # lost
+    older, newer = sender.frame(key=True), sender.frame(key=True)
+    add_all(buffer, [newer[0], older[0]])
+    assert [frame.data for frame in add_all(buffer, newer[1:])] == sender.frames[-1:]
+
+
 def test_a_new_resolution_is_a_key_frame_like_any_other() -> None:
     sender, buffer = Sender(), VideoJitterBuffer()
     sizes = [(True, 200), (False, 150), (True, 2000), (False, 1500), (True, 20)]
@@ -361,6 +370,11 @@ class TestH264:
         add_all(buffer, lost[1:])
         [frame] = add_all(buffer, self.packets(self.key(), number + len(lost), 6000))
         assert frame.key_frame
+
+    def test_parameter_sets_may_be_repeated_inside_a_frame(self) -> None:
+        buffer = VideoJitterBuffer("H264")
+        frame = self.key(200) + self.key(200)
+        assert [out.data for out in add_all(buffer, self.packets(frame, 10, 0))] == [frame]
 
     def test_several_slices_are_one_frame(self) -> None:
         buffer = VideoJitterBuffer("H264")

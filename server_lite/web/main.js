@@ -134,6 +134,8 @@ async function join(name) {
     enter();
   } catch (refusal) {
     meeting = null;
+    page.words = "";
+    $("door-inside").textContent = "";
     refusedNow(refusal.sentence ?? "Joining did not work. Load the page again.");
   } finally {
     $("join").disabled = false;

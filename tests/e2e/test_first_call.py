@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.conftest import Anybody, Company, local
 from tests.e2e.desktop import Desktop
@@ -106,7 +106,7 @@ def test_a_camera_that_is_off_is_shown_as_off_and_comes_back(company: Company) -
 
 
 def test_those_who_come_late_see_everybody_and_leave_no_tile_behind(
-    company: Company, record_property: pytest.RecordProperty
+    company: Company, record_property: Callable[[str, object], None]
 ) -> None:
     """Twice, because the second one is given the browser's sections of the first."""
     for name, identity, frequency in (("Dora Dogwood", 104, 550.0), ("Emil Elder", 105, 770.0)):
@@ -130,7 +130,7 @@ def test_those_who_come_late_see_everybody_and_leave_no_tile_behind(
 
 
 def test_who_is_killed_is_gone_for_the_others(
-    company: Company, tmp_path: Path, record_property: pytest.RecordProperty
+    company: Company, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     with (
         Desktop("Fay Fir", 106, 500.0) as desktop,
@@ -150,8 +150,6 @@ def test_who_is_killed_is_gone_for_the_others(
 
 
 def _time_until_gone(company: Company, name: str) -> float:
-    import time
-
     start = time.monotonic()
     wait_for(f"{name} is gone for Ann", lambda: name not in company.ann.names(), PATIENCE)
     wait_for(f"{name} is gone for Ben", lambda: name not in company.ben.names(), PATIENCE)

@@ -41,6 +41,7 @@ FLAGS = (
 )
 START_WITHIN = 30.0  # seconds
 STOP_WITHIN = 8.0
+ATTEMPTS = 3
 
 
 def missing() -> str:
@@ -110,39 +111,50 @@ class Browser:
                     self._call("DELETE", "")
             except (OSError, AssertionError):
                 pass  # it ends by force below
-            self._driver.terminate()
-            try:
-                self._driver.wait(STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                pass
-            # The browser's processes are in the driver's group: none may be left.
-            try:
-                os.killpg(self._driver.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            self._driver.wait(STOP_WITHIN)
-            if self._driver.stdout is not None:
-                self._driver.stdout.close()
-            self._driver = None
+            self._end_driver()
         self._log.close()
         if self._profile is not None:
             _remove(self._profile)
             self._profile = None
 
+    def _end_driver(self) -> None:
+        """The browser's processes are in the driver's group: none may be left."""
+        assert self._driver is not None
+        self._driver.terminate()
+        try:
+            self._driver.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self._driver.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._driver.wait(STOP_WITHIN)
+        if self._driver.stdout is not None:
+            self._driver.stdout.close()
+        self._driver = None
+
     def _start(self) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="browser", ignore_cleanup_errors=True)
         environment = dict(os.environ)
         environment.pop("DISPLAY", None)
-        self._driver = subprocess.Popen(
-            [shutil.which("chromedriver") or "chromedriver", "--port=0"],
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-            bufsize=0,  # else a line could wait in a buffer where select does not see it
-        )
-        self._base = f"http://127.0.0.1:{self._port()}"
+        for attempt in range(1, ATTEMPTS + 1):
+            self._driver = subprocess.Popen(
+                [shutil.which("chromedriver") or "chromedriver", "--port=0"],
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+                bufsize=0,  # else a line could wait in a buffer where select does not see it
+            )
+            port = self._port()
+            if port:
+                break
+            # It wants the same free port for IPv4 and IPv6, and somebody may take the second one.
+            assert attempt < ATTEMPTS, f"chromedriver did not start: {self._said()}"
+            self._end_driver()
+        self._base = f"http://127.0.0.1:{port}"
         options = {
             "binary": shutil.which("chromium"),
             "args": [
@@ -158,6 +170,7 @@ class Browser:
         self._call("POST", "/timeouts", {"script": 30000, "pageLoad": 30000})
 
     def _port(self) -> int:
+        """Where the driver listens; 0 if it ended instead."""
         assert self._driver is not None
         assert self._driver.stdout is not None
         deadline = time.monotonic() + START_WITHIN
@@ -170,7 +183,11 @@ class Browser:
                 return int(found[1])
             if not line:
                 break
-        raise AssertionError("chromedriver did not start")
+        return 0
+
+    def _said(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         return self._http(method, f"/session/{self._session}{path}", body)

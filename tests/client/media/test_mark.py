@@ -85,8 +85,8 @@ def test_a_damaged_cell_gives_nothing(one: int, other: int) -> None:
     picture = Picture.blank(320, 180, 0.0)
     mark.paint(picture.planes, 31, 1234.5)
     for cell in {one, other}:
-        top, left = 180 - 16 + cell // 40 * 8, cell % 40 * 8
-        block = picture.planes[0][top : top + 8, left : left + 8]
+        top, left = 180 - 8 + cell // 40 * 4, cell % 40 * 8
+        block = picture.planes[0][top : top + 4, left : left + 8]
         block[:] = 251 - block
     assert mark.read(picture) is None
 

@@ -29,9 +29,7 @@ _LABEL = int(Qt.ItemDataRole.UserRole) + 1
 _Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 
-NO_CAMERA = (
-    "No camera was found. Plug one in; until then the others see your initials."
-)
+NO_CAMERA = "No camera was found. Plug one in; until then the others see your initials."
 NO_MICROPHONE = "No microphone was found. Plug one in; until then you can listen."
 
 

@@ -41,7 +41,7 @@ def test_every_sample_arrives(application: Any, width: int, height: int) -> None
 
 def test_flat_planes_with_strides_are_understood(application: Any) -> None:
     source = picture(64, 36)
-    flat = tuple(memoryview(np.ascontiguousarray(plane)).cast("B") for plane in source.planes)
+    flat = tuple(np.ascontiguousarray(plane).data.cast("B") for plane in source.planes)
     packed = Picture(64, 36, flat, (64, 32, 32), 0.0)  # type: ignore[arg-type]
     frame = to_video_frame(packed)
     assert frame.map(QVideoFrame.MapMode.ReadOnly)

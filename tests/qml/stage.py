@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer
@@ -99,7 +100,7 @@ class Stage:
 
     async def type(self, text: str) -> None:
         for letter in text:
-            await outside(lambda letter=letter: QTest.keyClick(self.window.window, letter))
+            await outside(partial(QTest.keyClick, self.window.window, letter))
 
     async def click(self, name: str) -> None:
         left, plain = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

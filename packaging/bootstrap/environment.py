@@ -72,6 +72,15 @@ class Environment:
         """Bring the environment to where `layers` are installed. Raises SetupError."""
         if self.ready(layers):
             return
+        try:
+            self._prepare(layers)
+        except OSError as error:
+            raise SetupError(
+                f"{self.folder} cannot be written ({error.strerror}). Set HEARTH_HOME to a folder of yours "
+                "with 1.5 GB of room, then start again."
+            ) from error
+
+    def _prepare(self, layers: tuple[str, ...]) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with _only_one(self.folder.with_name(self.folder.name + ".lock")):
             if self.ready(layers):

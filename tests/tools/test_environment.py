@@ -120,6 +120,13 @@ def test_a_folder_that_is_not_ours_is_left_alone(home: Environment) -> None:
     assert (home.folder / "diary.txt").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("HEARTH_HOME", str(tmp_path / "taken"))
+    with pytest.raises(SetupError, match=r"cannot be written .*Set HEARTH_HOME"):
+        Environment.of(Path(__file__).parents[2]).prepare(("app",))
+
+
 def test_a_working_environment_of_somebody_else_is_used(home: Environment) -> None:
     home.python.parent.mkdir(parents=True)
     home.python.write_text("")

@@ -56,6 +56,7 @@ class FakeCall:
     ) -> None:
         self.pictures = FakeBoard()
         self.state = SessionState()
+        self.admits = True  # False: whoever joins waits before the door
         self.asked: list[tuple[str, Any]] = []  # every verb that was used, in order
         self._on_state = on_state
         self._on_levels = on_levels
@@ -81,6 +82,9 @@ class FakeCall:
 
     def join(self, invitation_text: str, name: str) -> None:
         self.asked.append(("join", (invitation_text, name)))
+        if not self.admits:
+            self.become(replace(self.state, phase=Phase.SECURING, problem=None))
+            return
         self.become(
             SessionState(
                 phase=Phase.IN_CALL,
@@ -101,8 +105,8 @@ class FakeCall:
         self.asked.append(("set_camera", on))
         self.become(replace(self.state, camera_on=on, members=self._with_me(camera=on)))
 
-    def show(self, member_ids: Sequence[str]) -> None:
-        self.asked.append(("show", tuple(member_ids)))
+    def show(self, member_ids: Sequence[str] | None) -> None:
+        self.asked.append(("show", member_ids))
 
     def leave(self) -> None:
         self.asked.append(("leave", None))

@@ -91,6 +91,7 @@ class Entrance(QObject):  # type: ignore[operator]
         """Turn away from the door."""
         self.cancel()
         self.stop_looking()
+        self._complain("invitation", "")
 
     @Slot()
     def join(self) -> None:
@@ -153,10 +154,11 @@ class Entrance(QObject):  # type: ignore[operator]
         while True:
             try:
                 title, inside = await self._doors.look(invitation)
-            except DoorError:
-                # The number is a courtesy; joining itself will say what is wrong.
+            except DoorError as error:
+                self._complain("invitation", str(error))
                 await asyncio.sleep(LOOK_EVERY)
                 continue
+            self._complain("invitation", "")
             if (title, inside) != (self._title, self._inside):
                 self._title, self._inside = title, inside
                 self.meetingChanged.emit()

@@ -114,6 +114,11 @@ class Meeting(QObject):  # type: ignore[operator]
         """Switch this computer's camera off or on."""
         self.call.set_camera(not self._state.camera_on)
 
+    @Slot(bool)
+    def watch(self, watched: bool) -> None:
+        """Say whether anybody can see the window; pictures nobody sees are neither sent nor decoded."""
+        self.call.show(None if watched else ())
+
     @Slot()
     def leave(self) -> None:
         """Leave the meeting, or stop trying to get in."""
@@ -166,8 +171,13 @@ class Meeting(QObject):  # type: ignore[operator]
     def _words(self) -> str:
         return PHASE_WORDS[self._state.phase]
 
-    def _problem(self) -> str:
+    @property
+    def problem_sentence(self) -> str:
+        """Why the meeting failed or ended against one's will; empty otherwise."""
         return self._state.problem.sentence if self._state.problem is not None else ""
+
+    def _problem(self) -> str:
+        return self.problem_sentence
 
     def _problem_code(self) -> str:
         return self._state.problem.code if self._state.problem is not None else ""

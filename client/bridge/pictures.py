@@ -25,6 +25,10 @@ class PictureFeed(QObject):  # type: ignore[operator]
 
     Putters (decoder threads, the studio's reader) call `_wake`; at most one wake-up is under way at a
     time, however many slots were filled. Everything else happens on the screen's thread.
+
+    Why not a timer of 60 Hz: with 9 members at 640x360 and 30 pictures a second a picture waits 0.35 ms
+    (p50; p99 3 ms) for the wake-up and 8 ms (p99 16-20 ms) for the timer. The timer saves 3 % of a core
+    then and costs 1 % where nothing moves; the wake-up costs nothing there (2 shared cores, no GPU).
     """
 
     _woken = Signal()

@@ -38,6 +38,7 @@ class Program(QObject):  # type: ignore[operator]
     pageChanged = Signal()
     #: The window is closing: the program ends.
     closed = Signal()
+    joinProblemChanged = Signal()
 
     def __init__(
         self, meeting: Meeting, entrance: Entrance, devices: Devices, parent: QObject | None = None
@@ -49,6 +50,8 @@ class Program(QObject):  # type: ignore[operator]
         self._page = "start"
         self._phase = Phase.IDLE
         self._last: tuple[str, str] | None = None
+        self._tried = False
+        meeting.stateChanged.connect(self.joinProblemChanged)
         meeting.phaseChanged.connect(self._follow)
         entrance.opened.connect(self._stand_before_door)
         entrance.joining.connect(self._join)
@@ -86,13 +89,16 @@ class Program(QObject):  # type: ignore[operator]
             self.start()
             return
         self._go("prejoin")
+        self._try(True)
         self._meeting.call.join(*self._last)
 
     def _stand_before_door(self) -> None:
+        self._try(False)
         self._go("prejoin")
 
     def _join(self, invitation: str, name: str) -> None:
         self._last = (invitation, name)
+        self._try(True)
         self._meeting.call.join(invitation, name)
 
     def _follow(self, phase: str) -> None:
@@ -111,6 +117,14 @@ class Program(QObject):  # type: ignore[operator]
                 self._devices.release()
             self.pageChanged.emit()
 
+    def _try(self, tried: bool) -> None:
+        self._tried = tried
+        self.joinProblemChanged.emit()
+
+    def _join_problem(self) -> str:
+        # What went wrong with another meeting is not told before the door of this one.
+        return self._meeting.problem_sentence if self._tried else ""
+
     def _get_page(self) -> str:
         return self._page
 
@@ -128,6 +142,8 @@ class Program(QObject):  # type: ignore[operator]
 
     #: "start", "prejoin", "call" or "left".
     page = Property(str, _get_page, notify=pageChanged)
+    #: Why the last try to get in failed; empty before the first one at this door.
+    joinProblem = Property(str, _join_problem, notify=joinProblemChanged)
     #: Whether somebody reads the screen aloud; then nothing hides by itself.
     screenReader = Property(bool, _screen_reader, notify=pageChanged)
     meeting = Property(Meeting, _get_meeting, constant=True)

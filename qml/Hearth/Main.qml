@@ -7,7 +7,8 @@ Window {
     id: window
 
     required property Program program
-    readonly property alias page: loader.item
+    /// Whether anybody can see the window.
+    readonly property bool watched: window.visibility !== Window.Minimized
 
     width: 1280
     height: 720
@@ -18,6 +19,7 @@ Window {
     color: Theme.ground
 
     onClosing: program.close()
+    onWatchedChanged: program.meeting.watch(watched)
 
     function toggleFullScreen() {
         visibility = visibility === Window.FullScreen ? Window.Windowed : Window.FullScreen;

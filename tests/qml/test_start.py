@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 
-from client.session.state import Phase
 from tests.qml.stage import on_stage
 from tests.support.screen import drive, until
 
@@ -65,7 +64,7 @@ def test_a_wait_shows_where_it_is_and_lets_one_out(application: Any) -> None:
             assert waiting.property("words") == "Starting your server"
             assert not stage.item("newMeetingButton").isEnabled()
             await until(lambda: waiting.property("long"))  # 5 s
-            waiting.cancelled.emit()  # type: ignore[attr-defined]
+            waiting.cancelled.emit()
             await until(lambda: not waiting.isVisible())
             assert stage.item("newMeetingButton").isEnabled()
 
@@ -77,7 +76,8 @@ def test_a_refusal_stands_before_the_door_and_escape_leads_back(application: Any
         async with on_stage() as stage:
             stage.program.entrance.enter("link", "")
             await until(lambda: stage.find("joinProblem"))
-            stage.change(phase=Phase.SECURING)
+            stage.call.admits = False
+            await stage.click("joinNowButton")
             await until(lambda: stage.item("joinWaiting").isVisible())
             assert stage.item("joinWaiting").property("words") == "Securing the connection"
             stage.call.fail("version", "Install the newest Hearth.")
@@ -85,6 +85,8 @@ def test_a_refusal_stands_before_the_door_and_escape_leads_back(application: Any
                 lambda: stage.item("joinProblem").property("sentence") == "Install the newest Hearth."
             )
             assert stage.item("joinNowButton").isEnabled()
+            stage.program.entrance.enter("another link", "")  # another door: the old sentence is gone
+            await until(lambda: stage.item("joinProblem").property("sentence") == "")
             await stage.key(Qt.Key.Key_Escape)
             await until(lambda: stage.find("newMeetingButton"))
             assert ("choose_video", None) in stage.call.asked  # nobody is looked at on the start page

@@ -126,7 +126,7 @@ FocusScope {
                 Notice {
                     objectName: "joinProblem"
                     width: parent.width
-                    sentence: page.entering ? "" : page.meeting.problem
+                    sentence: page.entering ? "" : page.program.joinProblem || page.entrance.invitationProblem
                 }
                 Notice {
                     objectName: "joinNote"

@@ -64,9 +64,12 @@ async def test_the_number_of_people_inside_is_kept_fresh(virtual_time: VirtualTi
     doors.inside = 5
     await asyncio.sleep(2 * LOOK_EVERY)
     assert made._get_inside() == 5
-    doors.problem = "gone"  # the door's troubles do not spoil the page
+    doors.problem = "Nobody answers."  # told while it lasts
     await asyncio.sleep(2 * LOOK_EVERY)
-    assert (made._get_inside(), made._invitation_problem()) == (5, "")
+    assert (made._get_inside(), made._invitation_problem()) == (5, "Nobody answers.")
+    doors.problem = ""
+    await asyncio.sleep(2 * LOOK_EVERY)
+    assert made._invitation_problem() == ""
     made.back()
     looks = len(doors.looked)
     await asyncio.sleep(3 * LOOK_EVERY)

@@ -84,8 +84,11 @@ def test_verbs_ask_for_the_opposite_of_what_is(stage: Stage) -> None:
     stage.meeting.toggleMicrophone()
     stage.meeting.toggleCamera()
     stage.meeting.leave()
+    stage.meeting.watch(False)
+    stage.meeting.watch(True)
     assert stage.call.asked == [
         ("set_microphone", False), ("set_microphone", True), ("set_camera", False), ("leave", None),
+        ("show", ()), ("show", None),
     ]  # fmt: skip
 
 

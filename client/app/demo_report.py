@@ -106,7 +106,8 @@ def _tile_failures(person: Person, other: Person, source: Mapping[str, Any] | No
     if strange:
         found.append(f"{where} showed pictures of somebody else (mark {', '.join(strange)}).")
     if not source.get("identities", {}).get(str(other.identity)):
-        found.append(f"No mark of {other.name} could be read in {where}.")
+        shown = source["frames_shown"]
+        found.append(f"No mark of {other.name} could be read in the {shown} pictures shown in {where}.")
     if other.speaks and not source.get("audio_packets"):
         found.append(f"{person.name} heard no sound of {other.name}.")
     return found

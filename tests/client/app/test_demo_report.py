@@ -100,8 +100,8 @@ def spoil_source(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (lambda r: r["You"]["sources"].pop(0), "No picture was shown in You's tile of Mei."),
         (spoil_source(frames_shown=0), "No picture was shown in You's tile of Mei."),
         (spoil_source(identities={"11": 299, "12": 1}), "showed pictures of somebody else (mark 12)"),
-        (spoil_source(identities={"12": 300}), "No mark of Mei could be read"),
-        (spoil_source(identities={}), "No mark of Mei could be read"),
+        (spoil_source(identities={"12": 300}), "No mark of Mei could be read in the 300 pictures"),
+        (spoil_source(identities={}), "No mark of Mei could be read in the 300 pictures"),
         (spoil_source(audio_packets=0), "You heard no sound of Mei."),
     ],
 )

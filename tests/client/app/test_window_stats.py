@@ -63,5 +63,5 @@ def test_the_wrong_picture_in_a_window_is_a_failure(tmp_path: Path) -> None:
     wrong = {"You": window_report(window(tmp_path, 77)), "Mei": mei}
     assert failures([YOU, MEI], wrong) == [
         "You's tile of Mei showed pictures of somebody else (mark 77).",
-        "No mark of Mei could be read in You's tile of Mei.",
+        "No mark of Mei could be read in the 60 pictures shown in You's tile of Mei.",
     ]

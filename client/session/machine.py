@@ -242,8 +242,11 @@ class Session:
         if fresh:
             self._media_up_at, self._media_failures = None, 0
             self._deadline = now + MEDIA_TIMEOUT_S
+        if not fresh:
+            self._inside(now)
+        else:
+            self._update(phase=Phase.SECURING)
         self._update(
-            phase=Phase.SECURING if fresh else Phase.IN_CALL,
             title=message.title,
             invitation_link=message.invitation.link,
             invitation_code=message.invitation.code,
@@ -317,9 +320,12 @@ class Session:
         self._media_up_at = now
         if self._link is _Link.JOINED and self.state.phase is Phase.SECURING:
             self._deadline = None
-            joined_at = now if self.state.joined_at is None else self.state.joined_at
-            self._update(phase=Phase.IN_CALL, joined_at=joined_at)
+            self._inside(now)
         return []
+
+    def _inside(self, now: float) -> None:
+        joined_at = now if self.state.joined_at is None else self.state.joined_at
+        self._update(phase=Phase.IN_CALL, joined_at=joined_at)
 
     def _media_is_down(self, event: i.MediaDown, now: float) -> list[i.Effect]:
         proven = self._media_up_at is not None and now - self._media_up_at >= PROVEN_S

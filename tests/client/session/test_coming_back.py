@@ -59,6 +59,20 @@ def test_a_path_that_comes_up_while_away_counts() -> None:
     assert ann.state.phase is Phase.IN_CALL
 
 
+def test_a_first_path_that_comes_up_while_away_counts() -> None:
+    ann = Person()
+    ann.does(i.Join(INVITATION.link, "Ann"))
+    ann.does(i.Opened())
+    ann.hears(welcome(member("Ann")))
+    ann.does(i.Closed())
+    ann.does(i.MediaUp())
+    ann.now += 1.0
+    ann.does(i.Tick())
+    ann.does(i.Opened())
+    ann.hears(welcome(member("Ann")))
+    assert (ann.state.phase, ann.state.joined_at) == (Phase.IN_CALL, 1001.0)
+
+
 def test_a_restarted_server_gets_a_new_member() -> None:
     ann = Person()
     ann.enters(member("Ben", "camera"))

@@ -25,6 +25,7 @@ _RFC4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _TO_CROCKFORD = str.maketrans(_RFC4648, _CROCKFORD)
 _FROM_CROCKFORD = str.maketrans(_CROCKFORD + "OIL", _RFC4648 + "ABB")  # O is 0; I and L are 1
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_HOST = re.compile(r"[\w.-]{1,253}")
 _ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 NOT_AN_INVITATION = "This is not an invitation. Paste the whole link or the whole code that you were sent."
@@ -109,7 +110,7 @@ class Invitation:
             raise InvitationError(
                 "The end of the link is missing: the part after the # lets you in. Copy the whole link."
             )
-        if not _ROOM.fullmatch(room):
+        if not _ROOM.fullmatch(room) or not _is_host(parts.hostname) or port == 0:
             raise InvitationError(NOT_AN_INVITATION)
         return cls(
             host=parts.hostname,
@@ -121,7 +122,11 @@ class Invitation:
 
     @classmethod
     def _from_code(cls, text: str) -> Invitation:
-        letters = re.sub(r"[\s-]", "", text).upper()
+        letters = re.sub(r"[\s\-\u2010-\u2015]", "", text).upper()
+        if not letters.isascii() or not letters.isalnum():
+            raise InvitationError(NOT_AN_INVITATION)
+        if "U" in letters:  # the one letter that no code has
+            raise InvitationError(MISTYPED)
         try:
             raw = _from_base32(letters)
         except ValueError:
@@ -136,6 +141,16 @@ class Invitation:
             port=int.from_bytes(body[5:7], "big"),
             token=Secret(_to_base32(body[7:])),
         )
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return _HOST.fullmatch(host) is not None
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _checksum(body: bytes) -> bytes:

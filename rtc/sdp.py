@@ -225,8 +225,9 @@ def _transport_attribute(transport: TransportParameters, key: str, value: str) -
         case "setup":
             transport.setup = value
         case "candidate":
-            if len(transport.candidates) < 64:
-                transport.candidates.append(Candidate.parse(value))
+            candidate = Candidate.parse(value)  # a bundle may repeat them in each section
+            if candidate not in transport.candidates and len(transport.candidates) < 64:
+                transport.candidates.append(candidate)
         case _:
             return False
     return True

@@ -49,13 +49,13 @@ def dump_message(message: Message) -> str:
 
 
 def _parse(text: str | bytes, adapter: TypeAdapter[Any]) -> Message:
-    size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_MESSAGE_BYTES:
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(
-            "message-too-large", f"The message has {size} bytes; at most {MAX_MESSAGE_BYTES} are taken."
+            "message-too-large", f"The message has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are taken."
         )
     try:
-        value = from_json(text, allow_inf_nan=False)
+        value = from_json(data, allow_inf_nan=False)
     except ValueError:
         raise ProtocolError("message-malformed", "The message is not JSON.") from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):

@@ -19,9 +19,14 @@ def _union_members(annotated: Any) -> tuple[Any, ...]:
 def protocol_schema() -> dict[str, Any]:
     """JSON Schema 2020-12: `$defs` holds every message; the top level takes any message of either side."""
     client, server = _union_members(ClientMessage), _union_members(ServerMessage)
+    # What a client may leave out is not required of it; what the server says is always whole.
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (*client, *server)], ref_template="#/$defs/{model}"
+        [*((model, "validation") for model in client), *((model, "serialization") for model in server)],
+        ref_template="#/$defs/{model}",
     )
+    for model in (*client, *server):
+        shape = definitions["$defs"][model.__name__]
+        shape["required"] = sorted({"type", *shape.get("required", ())})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Hearth signalling",

@@ -155,8 +155,12 @@ class SessionDescription:
         if self.transport.ice_lite:
             lines.append("a=ice-lite")
         lines += [f"a=group:BUNDLE {mids}", "a=msid-semantic: WMS *"]
+        first = next((s for s in self.sections if not s.rejected), None)
         for section in self.sections:
-            lines += _section_lines(section, self.transport)
+            # Bundled, so the addresses are told once (RFC 9143 section 7.1.3): said in each section they
+            # would make the answer to a large meeting too long for one message.
+            candidates = self.transport.candidates if section is first else []
+            lines += _section_lines(section, self.transport, candidates)
         return "\r\n".join(lines) + "\r\n"
 
 
@@ -304,7 +308,9 @@ def _require_usable(description: SessionDescription) -> None:
         raise SdpError("Its DTLS fingerprint is malformed.")
 
 
-def _section_lines(section: MediaSection, transport: TransportParameters) -> Iterator[str]:
+def _section_lines(
+    section: MediaSection, transport: TransportParameters, candidates: list[Candidate]
+) -> Iterator[str]:
     port = 0 if section.rejected else 9
     if section.kind == "application":
         yield f"m=application {port} UDP/DTLS/SCTP webrtc-datachannel"
@@ -320,9 +326,9 @@ def _section_lines(section: MediaSection, transport: TransportParameters) -> Ite
     yield f"a=ice-pwd:{transport.password}"
     yield f"a=fingerprint:{transport.fingerprint[0]} {transport.fingerprint[1]}"
     yield f"a=setup:{transport.setup}"
-    for candidate in transport.candidates:
+    for candidate in candidates:
         yield f"a=candidate:{candidate}"
-    if transport.candidates:
+    if candidates:
         yield "a=end-of-candidates"
     if section.kind == "application":
         yield f"a=sctp-port:{section.sctp_port or 5000}"

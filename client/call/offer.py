@@ -9,9 +9,9 @@ from rtc.header_extensions import AUDIO_LEVEL, MID
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
 from rtc.signalling import media
 
-#: Receiving sections of one path. More lets a larger meeting be seen and heard in full; offer and answer grow
-#: by about 450 and 600 bytes each and have to fit into one message of 64 KiB.
-MAX_RECEIVING = 96
+#: Receiving sections of one path: 36 others with sound and picture. More lets a larger meeting be seen in
+#: full; offer and answer grow by about 0.75 and 0.85 KB each and have to fit into one message of 64 KiB.
+MAX_RECEIVING = 72
 #: (mid, id of the producer or None) of each receiving section, in order.
 Layout = tuple[tuple[str, str | None], ...]
 

@@ -178,8 +178,22 @@ def test_candidates_of_a_bundle_are_read_once() -> None:
     )
     opus = Codec(111, "opus", 48000, 2)
     written = SessionDescription(transport, [MediaSection("audio", str(n), codecs=[opus]) for n in range(3)])
-    assert str(written).count("a=candidate:") == 3
-    assert len(SessionDescription.parse(str(written)).transport.candidates) == 1
+    text = str(written)
+    assert text.count("a=candidate:") == 1
+    candidate = next(line for line in text.splitlines() if line.startswith("a=candidate:"))
+    repeated = text.replace("a=sendrecv", f"{candidate}\r\na=sendrecv")  # as some others write it
+    assert repeated.count("a=candidate:") == 4
+    assert len(SessionDescription.parse(repeated).transport.candidates) == 1
+
+
+def test_candidates_are_in_the_first_section_that_lives() -> None:
+    transport = TransportParameters(
+        "abcd", "p" * 22, ("sha-256", FINGERPRINT), candidates=[Candidate("192.0.2.1", 5)]
+    )
+    opus = Codec(111, "opus", 48000, 2)
+    sections = [MediaSection("audio", str(n), codecs=[opus], rejected=n == 0) for n in range(3)]
+    _, refused, taken, other = str(SessionDescription(transport, sections)).split("m=")
+    assert ["a=candidate:" in part for part in (refused, taken, other)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

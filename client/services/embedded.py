@@ -15,9 +15,9 @@ from typing import Any
 
 from rtc.secret import Secret
 
-#: How long the server may take until it announces itself, in seconds. Lower fails on slow disks at the
-#: first start; higher keeps a person waiting for a server that will never come.
-READY_TIMEOUT = 20.0
+#: How long the server may take until it announces itself, in seconds: about 1 s, 30 s on a machine with
+#: fifteen times more to do than it can. Lower fails there; higher keeps a person, who can cancel, waiting.
+READY_TIMEOUT = 60.0
 #: How long it may take to end after its input was closed, before it is terminated, in seconds.
 STOP_TIMEOUT = 3.0
 #: The longest announcement that is read, in bytes.
@@ -89,7 +89,14 @@ class EmbeddedServer:
             return self._announcement
 
     def stop(self) -> None:
-        """End the server: close its input, then terminate, then kill. Harmless when it does not run."""
+        """End the server: close its input, then terminate, then kill. Harmless when it does not run.
+
+        A `start` that still waits in another thread ends at once with a ServerError.
+        """
+        starting = self._process
+        if starting is not None and self._announcement is None:
+            with suppress(OSError):
+                starting.kill()
         with self._lock:
             self._end()
 

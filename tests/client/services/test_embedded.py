@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 
 import pytest
 
@@ -60,6 +61,25 @@ def test_one_that_keeps_silent_is_given_up() -> None:
 def test_an_announcement_that_makes_no_sense_is_a_sentence(line: str) -> None:
     with pytest.raises(ServerError, match=r"^The meeting server ended before it was ready"):
         server(f"print({line!r}, flush=True)").start()
+
+
+def test_stopping_ends_a_start_that_still_waits() -> None:
+    made = server("import time; time.sleep(60)", timeout=60)
+    ended = threading.Event()
+
+    def start() -> None:
+        with pytest.raises(ServerError):
+            made.start()
+        ended.set()
+
+    starter = threading.Thread(target=start)
+    starter.start()
+    while made._process is None:
+        ended.wait(0.01)
+    made.stop()
+    starter.join(20)
+    assert ended.is_set()
+    assert not made.alive
 
 
 def test_its_last_words_are_kept() -> None:

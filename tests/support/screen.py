@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 #: Seconds that something on the screen may take to happen; only a broken screen takes that long.
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="session")

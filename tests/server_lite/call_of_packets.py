@@ -1,0 +1,185 @@
+"""A whole call for the router in virtual time: sources make packets, receivers keep what they get."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+
+from rtc import rtcp, vp8
+from rtc.header_extensions import encode_audio_level, encode_mid
+from rtc.rtcp import RtcpPacket
+from rtc.rtp import RtpPacket, is_rtcp
+from server_lite.negotiation import ConsumerPlan, ProducerPlan
+from server_lite.router import Router, Send
+from tests.rtc.strategies import vp8_frame, vp8_packets
+
+VP8, RTX, OPUS, H264 = 96, 97, 111, 102
+MID_ID, LEVEL_ID = 4, 1
+
+
+def video_plan(mid: str, ssrc: int | None, *, rtx_ssrc: int | None = None) -> ProducerPlan:
+    return ProducerPlan(
+        mid=mid,
+        kind="video",
+        ssrcs=() if ssrc is None else (ssrc,),
+        rtx_ssrcs={} if rtx_ssrc is None or ssrc is None else {rtx_ssrc: ssrc},
+        codecs={VP8: "VP8", H264: "H264"},
+        rtx_types={RTX: VP8},
+        clock_rate=90000,
+        mid_extension=MID_ID,
+        level_extension=None,
+    )
+
+
+def sound_plan(mid: str, ssrc: int | None) -> ProducerPlan:
+    return ProducerPlan(
+        mid=mid,
+        kind="audio",
+        ssrcs=() if ssrc is None else (ssrc,),
+        rtx_ssrcs={},
+        codecs={OPUS: "OPUS"},
+        rtx_types={},
+        clock_rate=48000,
+        mid_extension=MID_ID,
+        level_extension=LEVEL_ID,
+    )
+
+
+def receiver_plan(mid: str, kind: str, ssrc: int, *, repairs: bool = True) -> ConsumerPlan:
+    """Payload types differ from the senders', as they may."""
+    video = kind == "video"
+    return ConsumerPlan(
+        mid=mid,
+        kind=kind,
+        ssrc=ssrc,
+        rtx_ssrc=ssrc + 1 if video and repairs else None,
+        codecs={"VP8": 120} if video else {"OPUS": 109},
+        rtx_types={120: 121} if video and repairs else {},
+        clock_rate=90000 if video else 48000,
+        mid_extension=9,
+        level_extension=None if video else 8,
+    )
+
+
+class Call:
+    """The router, the time, and what everybody received so far."""
+
+    def __init__(self) -> None:
+        self.router = Router()
+        self.now = 100.0
+        self.rtp: dict[str, list[RtpPacket]] = defaultdict(list)
+        self.rtcp: dict[str, list[RtcpPacket]] = defaultdict(list)
+        self._ssrc = 1000
+
+    def take(self, sends: list[Send]) -> None:
+        for send in sends:
+            if is_rtcp(send.packet):
+                self.rtcp[send.member] += rtcp.parse_compound(send.packet)
+            else:
+                self.rtp[send.member].append(RtpPacket.parse(send.packet))
+
+    def send(self, member: str, packet: RtpPacket | RtcpPacket | bytes) -> None:
+        data = packet if isinstance(packet, bytes) else packet.serialize()
+        self.take(self.router.handle_packet(member, data, self.now))
+
+    def pass_time(self, seconds: float, step: float = 0.02) -> None:
+        end = self.now + seconds
+        while self.now < end - 1e-9:
+            self.now = min(end, self.now + step)
+            self.take(self.router.tick(self.now))
+
+    def receive(self, member: str, *sections: tuple[str, str]) -> list[int]:
+        """Gives `member` receiving sections of (mid, kind); returns their SSRCs."""
+        plans = []
+        for mid, kind in sections:
+            self._ssrc += 10
+            plans.append(receiver_plan(mid, kind, self._ssrc))
+        self.router.set_consumers(member, plans)
+        return [plan.ssrc for plan in plans]
+
+    def show(self, member: str, mid: str, producer: str | None) -> None:
+        self.take(self.router.show(member, mid, producer, self.now))
+
+    def pause(self, producer: str, paused: bool) -> None:
+        self.take(self.router.pause(producer, paused, self.now))
+
+    def got(self, member: str, ssrc: int) -> list[RtpPacket]:
+        return [packet for packet in self.rtp[member] if packet.ssrc == ssrc]
+
+    def asked(self, member: str, kind: type[RtcpPacket]) -> list[RtcpPacket]:
+        return [packet for packet in self.rtcp[member] if isinstance(packet, kind)]
+
+    def forget_what_came(self) -> None:
+        self.rtp.clear()
+        self.rtcp.clear()
+
+
+class VideoSource:
+    """Frames of one camera, published as `producer`."""
+
+    def __init__(
+        self, call: Call, member: str, producer: str, ssrc: int, *, sequence: int = 65530, named: bool = True
+    ) -> None:
+        self.call, self.member, self.producer, self.ssrc = call, member, producer, ssrc
+        self.rtx_ssrc = ssrc + 1
+        self.sequence, self.timestamp, self.picture = sequence, 4294960000, 32760
+        self.sent: dict[int, RtpPacket] = {}
+        self.named = named
+        self.plan = video_plan("cam", ssrc if named else None, rtx_ssrc=self.rtx_ssrc)
+        call.router.add_producer(producer, member, self.plan)
+
+    def packets(self, *, key: bool = False, size: int = 250) -> list[RtpPacket]:
+        packets = vp8_packets(
+            vp8_frame(key, size, self.ssrc),
+            self.sequence,
+            self.timestamp,
+            picture_id=self.picture,
+            ssrc=self.ssrc,
+        )
+        self.sequence = (self.sequence + len(packets)) & 0xFFFF
+        self.timestamp = (self.timestamp + 3000) & 0xFFFFFFFF
+        self.picture = (self.picture + 1) & 0x7FFF
+        for packet in packets:
+            packet.extensions = {MID_ID: encode_mid("cam")}
+            self.sent[packet.sequence_number] = packet
+        return packets
+
+    def frame(self, *, key: bool = False, size: int = 250) -> list[RtpPacket]:
+        packets = self.packets(key=key, size=size)
+        for packet in packets:
+            self.call.send(self.member, packet)
+        return packets
+
+
+class SoundSource:
+    """20 ms packets of one microphone."""
+
+    def __init__(self, call: Call, member: str, producer: str, ssrc: int) -> None:
+        self.call, self.member, self.producer, self.ssrc = call, member, producer, ssrc
+        self.sequence, self.timestamp = 7, 0
+        call.router.add_producer(producer, member, sound_plan("mic", ssrc))
+
+    def say(self, level: int = 30) -> RtpPacket:
+        packet = RtpPacket(
+            OPUS,
+            self.sequence,
+            self.timestamp,
+            self.ssrc,
+            False,
+            b"\xf8" + self.ssrc.to_bytes(4, "big"),
+            extensions={MID_ID: encode_mid("mic"), LEVEL_ID: encode_audio_level(True, level)},
+        )
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.timestamp = (self.timestamp + 960) & 0xFFFFFFFF
+        self.call.send(self.member, packet)
+        return packet
+
+
+def continuous(packets: list[RtpPacket]) -> bool:
+    """No gap and no repetition in the sequence numbers, in the order of arrival."""
+    return all((b.sequence_number - a.sequence_number) & 0xFFFF == 1 for a, b in itertools.pairwise(packets))
+
+
+def pictures(packets: list[RtpPacket]) -> bytes:
+    """The bytes of the pictures without what stands before them in each packet."""
+    return b"".join(vp8.depacketize(packet.payload)[1] for packet in packets)

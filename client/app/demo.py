@@ -20,6 +20,7 @@ from client.app.children import Child, leashed, module
 from client.app.demo_report import Person, failures, member_entry, server_entry, summary_table, window_report
 from client.app.meeting_stage import SERVER, Part, Stage, StageError
 from client.app.own_screen import ScreenError, has_screen, start_screen
+from client.app.source_text import size
 from client.app.turns import write_turns
 from client.services.embedded import ServerError
 from client.services.meetings import MeetingError
@@ -52,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (FetchError, ServerError, MeetingError, StageError, ScreenError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("The demo was stopped.", file=sys.stderr)
         return 130
@@ -72,7 +76,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--screenshot", type=Path, metavar="FILE", help="write a picture of the window, as PNG"
     )
-    parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the window")
+    parser.add_argument("--size", type=_size, default="1280x720", metavar="WxH", help="of the window")
     return parser.parse_args(argv)
 
 
@@ -83,31 +87,37 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _size(text: str) -> str:
+    try:
+        size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def _run(options: argparse.Namespace) -> int:
-    _writable(options.report)
-    _writable(options.screenshot)
+    for path in (options.report, options.screenshot):
+        _make_place(path)
     media = _media()
     with tempfile.TemporaryDirectory(prefix="hearth-demo-") as name, Stage(Path(name)) as stage:
-        folder = Path(name)
-        environment = dict(os.environ)
-        environment["HEARTH_CONFIG_DIR"] = str(folder)  # the demo must not change anybody's preferences
-        seconds = options.seconds
-        if not has_screen():
-            stage.screen, environment = start_screen(stage.children, environment)
-            seconds = seconds or UNSEEN_SECONDS
-            print(f"There is no screen here: the meeting runs on one of its own for {seconds:.0f} seconds.")
-        print("Starting the server and three members. They join over real WebRTC.")
+        show = Demo(stage, options, Path(name))
+        show.find_screen()
+        print("Starting the server and three members. They join over real WebRTC.", flush=True)
         stage.open(TITLE)
-        stage.enter(_parts(media, folder))
+        stage.enter(_parts(media, Path(name)))
         print(f"The meeting is on. Others can join: {stage.link}", flush=True)
-        window = _open_window(stage, options, media, seconds, folder, environment)
-        trouble = _until_closed(stage, window, seconds)
-        return _finish(stage, window, options, seconds, folder, trouble)
+        show.open_window()
+        trouble = show.wait()
+        return show.finish(trouble)
 
 
-def _writable(path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
+def _make_place(path: Path | None) -> None:
+    """Say now, not after the meeting, that a file cannot be written; an old file of that name goes."""
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
         raise StageError(f"There is no folder {path.absolute().parent} for {path.name}. Make it first.")
+    path.unlink(missing_ok=True)
 
 
 def _media() -> dict[str, Path]:
@@ -122,79 +132,91 @@ def _media() -> dict[str, Path]:
 def _parts(media: dict[str, Path], folder: Path) -> list[Part]:
     voices = write_turns([media[voice] for _, _, voice, _ in OTHERS], folder)
     return [
-        Part(person, f"file:{person.identity}:{media[video]}", str(voice), size)
-        for (person, video, _, size), voice in zip(OTHERS, voices, strict=True)
+        Part(person, f"file:{person.identity}:{media[video]}", str(voice), sent)
+        for (person, video, _, sent), voice in zip(OTHERS, voices, strict=True)
     ]
 
 
-def _open_window(
-    stage: Stage,
-    options: argparse.Namespace,
-    media: dict[str, Path],
-    seconds: float | None,
-    folder: Path,
-    environment: dict[str, str],
-) -> Child:
-    arguments = ["--join", stage.link, "--name", YOU.name, "--join-now", "--size", options.size]
-    arguments += ["--camera", f"test:{YOU.identity}", "--sound", "silence"]
-    arguments += ["--stats", str(folder / "window.json")]
-    if seconds is not None:
-        arguments += ["--seconds", str(seconds)]
-    if options.screenshot is not None:
-        # Late enough that everybody has been seen, early enough that nobody has left.
-        after = 5.0 if seconds is None else min(max(seconds * 0.6, 3.0), seconds - 1.0)
-        arguments += ["--screenshot", str(options.screenshot.absolute()), "--screenshot-after", str(after)]
-    window = stage.children.start(YOU.name, leashed(module("client.app.desktop", *arguments)), environment)
-    stage.meter.add(YOU.name, window.pid)
-    return window
+class Demo:
+    """The window in the meeting on a stage: opened, watched, and accounted for."""
+
+    def __init__(self, stage: Stage, options: argparse.Namespace, folder: Path) -> None:
+        self._stage = stage
+        self._options = options
+        self._stats = folder / "window.json"
+        self._seconds: float | None = options.seconds
+        # The demo must not change anybody's preferences.
+        self._environment = {**os.environ, "HEARTH_CONFIG_DIR": str(folder)}
+        self._window: Child | None = None
+
+    def find_screen(self) -> None:
+        """Make a screen if there is none; then nobody can close the window, so the demo ends by itself."""
+        if has_screen():
+            return
+        self._stage.screen, self._environment = start_screen(self._stage.children, self._environment)
+        self._seconds = self._seconds or UNSEEN_SECONDS
+        print(f"There is no screen here: the meeting runs on one of its own for {self._seconds:.0f} seconds.")
+
+    def open_window(self) -> None:
+        """Start the desktop program, joined to the meeting."""
+        command = module("client.app.desktop", "--join", self._stage.link, "--name", YOU.name, "--join-now")
+        command += ["--camera", f"test:{YOU.identity}", "--sound", "silence"]
+        command += ["--size", self._options.size, "--stats", str(self._stats)]
+        if self._seconds is not None:
+            command += ["--seconds", str(self._seconds)]
+        if self._options.screenshot is not None:
+            file = str(self._options.screenshot.absolute())
+            command += ["--screenshot", file, "--screenshot-after", str(screenshot_after(self._seconds))]
+        self._window = self._stage.children.start(YOU.name, leashed(command), self._environment)
+        self._stage.meter.add(YOU.name, self._window.pid)
+
+    def wait(self) -> str:
+        """Wait for the window to close; a sentence if a part of the meeting ended before it.
+
+        Somebody who looks at the window is told and may go on; a demo that ends by itself ends at once.
+        """
+        assert self._window is not None, "open_window() comes before wait()"
+        deadline = None if self._seconds is None else time.monotonic() + self._seconds + WINDOW_SLACK
+        trouble = ""
+        while self._window.exit_code is None:
+            self._stage.meter.sample()
+            if not trouble and (trouble := self._stage.trouble()):
+                if deadline is not None:
+                    return trouble
+                print(trouble, file=sys.stderr)
+            if deadline is not None and time.monotonic() > deadline:
+                return f"The window did not close within {WINDOW_SLACK:.0f} seconds after its time."
+            self._window.wait(_METER_SECONDS)
+        if self._window.exit_code:
+            return f"The window ended with an error. {self._window.last_words()}".strip()
+        return trouble
+
+    def finish(self, trouble: str) -> int:
+        """Let everybody leave, write the report, say what went wrong; the exit status."""
+        metrics = self._stage.server_metrics()
+        self._stage.meter.sample()
+        if self._window is not None:
+            self._window.stop()
+        reports = self._stage.dismiss()
+        seen, lasted = _window_report(self._stats)
+        reports |= seen
+        report = _report(self._stage, reports, metrics, lasted)
+        problems = [trouble] if trouble else []
+        if self._seconds is not None:
+            problems += failures(_people(), reports)
+            print(summary_table(report))
+        if self._options.screenshot is not None and not self._options.screenshot.is_file():
+            problems.append(f"The window wrote no screenshot to {self._options.screenshot}.")
+        if self._options.report is not None:
+            self._options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        return 1 if problems else 0
 
 
-def _until_closed(stage: Stage, window: Child, seconds: float | None) -> str:
-    """Wait for the window to close; a sentence if a part of the meeting ended before it.
-
-    Somebody who looks at the window is told and may go on; a demo that ends by itself ends at once.
-    """
-    deadline = None if seconds is None else time.monotonic() + seconds + WINDOW_SLACK
-    trouble = ""
-    while window.exit_code is None:
-        stage.meter.sample()
-        if not trouble and (trouble := stage.trouble()):
-            if deadline is not None:
-                return trouble
-            print(trouble, file=sys.stderr)
-        if deadline is not None and time.monotonic() > deadline:
-            return f"The window did not close within {WINDOW_SLACK:.0f} seconds after its time."
-        window.wait(_METER_SECONDS)
-    if window.exit_code:
-        return f"The window ended with an error. {window.last_words()}".strip()
-    return trouble
-
-
-def _finish(
-    stage: Stage,
-    window: Child,
-    options: argparse.Namespace,
-    seconds: float | None,
-    folder: Path,
-    trouble: str,
-) -> int:
-    metrics = stage.server_metrics()
-    stage.meter.sample()
-    window.stop()
-    reports = stage.dismiss()
-    seen, lasted = _window_report(folder / "window.json")
-    reports |= seen
-    report = _report(stage, reports, metrics, lasted)
-    problems = ([trouble] if trouble else []) + ([] if seconds is None else failures(_people(), reports))
-    if options.screenshot is not None and not options.screenshot.is_file():
-        problems.append(f"The window wrote no screenshot to {options.screenshot}.")
-    if options.report is not None:
-        options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    if seconds is not None:
-        print(summary_table(report))
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return 1 if problems else 0
+def screenshot_after(seconds: float | None) -> float:
+    """When to take the picture: late enough that everybody was seen, early enough that nobody has left."""
+    return 5.0 if seconds is None else min(max(seconds * 0.6, 3.0), seconds - 1.0)
 
 
 def _people() -> list[Person]:

@@ -93,6 +93,15 @@ def test_arguments_of_the_demo() -> None:
     for wrong in ("1", "-3", "nan", "long"):
         with pytest.raises(SystemExit):
             demo._options(["--seconds", wrong])
+    with pytest.raises(SystemExit):
+        demo._options(["--size", "large"])
+
+
+@pytest.mark.parametrize("seconds", [None, 5.0, 8.0, 20.0, 3600.0])
+def test_the_screenshot_is_taken_while_everybody_is_there(seconds: float | None) -> None:
+    after = demo.screenshot_after(seconds)
+    assert after >= 3.0
+    assert seconds is None or after <= seconds - 1.0
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_starts(

@@ -10,8 +10,8 @@ import numpy as np
 from client.media import mark
 from client.media.picture import Picture
 
-WIDTH, HEIGHT, FPS = 640, 360, 15
-FRAMES = 30
+WIDTH, HEIGHT, FPS = 320, 180, 10
+FRAMES = 20
 
 
 def write_camera(path: Path, identity: int) -> Path:

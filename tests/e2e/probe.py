@@ -25,7 +25,8 @@ from client.media.playback.speaker import SpeakerSpec
 from client.media.sound import SAMPLE_RATE, Samples
 from client.media.sources import TestPictureSpec, ToneSpec
 
-FPS = 15.0
+#: Small and slow, so that a dozen programs on two cores still meet in time; the way is the same.
+SIZE, FPS = (320, 180), 10.0
 Pull = Callable[[int], Samples | None]
 LISTENED = 32768  # samples (0.7 s): resolves 1.5 Hz before interpolation
 LOOK_S = 0.02
@@ -67,10 +68,10 @@ class Probe:
     """One member and its counts."""
 
     def __init__(self, identity: int, frequency: float, studio: Literal["process", "thread"]) -> None:
-        self.call = Call(studio, SpeakerSpec("null"), fps=FPS)
+        self.call = Call(studio, SpeakerSpec("null"), size=SIZE, fps=FPS)
         self.voices = Voices(self.call)
         self.call.open()
-        self.call.choose_video(TestPictureSpec(identity, fps=FPS))
+        self.call.choose_video(TestPictureSpec(identity, *SIZE, FPS))
         self.call.choose_sound(ToneSpec(frequency))
         self.marks: dict[str, Counter[int]] = {}  # member -> identities seen in its tile, ever
         self.unread: Counter[str] = Counter()

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from tests.e2e.desktop import Desktop
 from tests.e2e.test_first_call import assert_hears, assert_sees
-from tests.support.server_process import ROOT, ServerProcess
+from tests.support.server_process import ROOT, ServerProcess, wait_for
 
-SECONDS = 20
-WITHIN = 90.0  # a guard against hangs only
+#: Guards against hangs only, in seconds.
+SECONDS = 90
+WITHIN = 60.0
+PICTURE_AFTER = 6.0
 
 
 def test_the_window_shows_others_and_is_shown_to_them(
@@ -24,7 +26,7 @@ def test_the_window_shows_others_and_is_shown_to_them(
     command = [sys.executable, "-m", "client.app.desktop", "--join", meeting.link, "--join-now"]
     command += ["--name", "Wim Willow", "--camera", "test:301", "--sound", "tone:520", "--size", "1280x720"]
     command += ["--seconds", str(SECONDS), "--stats", str(stats), "--screenshot", str(picture)]
-    command += ["--screenshot-after", str(SECONDS - 6)]
+    command += ["--screenshot-after", str(PICTURE_AFTER)]
     environment = os.environ | {"DISPLAY": xvfb_display, "QT_QPA_PLATFORM": "xcb", "QT_LOGGING_RULES": ""}
     with Desktop("Xia Xylem", 302, 700.0) as xia:
         xia.join(meeting.link)
@@ -35,6 +37,8 @@ def test_the_window_shows_others_and_is_shown_to_them(
                 wim = Desktop("Wim Willow", 301, 520.0)  # only its name, mark and tone
                 assert_sees(xia, wim)
                 assert_hears(xia, wim)
+                wait_for("the picture of the window", picture.exists, WITHIN)
+                window.terminate()  # it leaves and writes its counts as if it were closed
                 _, said = window.communicate(timeout=WITHIN)
             finally:
                 window.kill()
@@ -43,5 +47,5 @@ def test_the_window_shows_others_and_is_shown_to_them(
     report = json.loads(stats.read_text())
     shown = {member["name"]: member for member in report["members"]}
     assert set(shown["Xia Xylem"]["marks"]) == {"302"}, shown
-    assert shown["Xia Xylem"]["frames"] > 30, shown
+    assert shown["Xia Xylem"]["frames_shown"] > 10, shown
     assert picture.stat().st_size > 10_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ from rtc.secret import Secret
 READY_TIMEOUT = 60.0
 #: How long it may take to end after its input was closed, before it is terminated, in seconds.
 STOP_TIMEOUT = 3.0
+#: How long to wait before a server that died is started again, in seconds; after the last try it stays down.
+#: Sooner shortens the gap in a meeting, later spares a machine on which it dies at once each time.
+RESTART_AFTER = (0.1, 1.0, 3.0, 10.0)
 #: The longest announcement that is read, in bytes.
 LINE_LIMIT = 4096
 
@@ -42,7 +47,11 @@ class Announcement:
 
 
 class EmbeddedServer:
-    """Starts and stops `python -m server_lite`. Methods block: call them from a worker thread."""
+    """Starts and stops `python -m server_lite`. Methods block: call them from a worker thread.
+
+    A server that dies is started again on the same ports and remembers its meetings, so that everybody in
+    them comes back by themselves.
+    """
 
     def __init__(
         self,
@@ -54,11 +63,15 @@ class EmbeddedServer:
         base = command or (sys.executable, "-m", "server_lite", "--announce", "--port", "0")
         self._command = [*base, *arguments]
         self._ready_timeout = ready_timeout
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()  # one start or stop at a time
+        self._lock = threading.Lock()  # over the process, which the watcher replaces too
         self._process: subprocess.Popen[bytes] | None = None
         self._announcement: Announcement | None = None
         self._complaints: deque[str] = deque(maxlen=20)
         self._reader: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
+        self._unwanted = threading.Event()  # set while nobody wants the server
+        self._memory: Path | None = None  # a private folder with what survives a restart
 
     @property
     def alive(self) -> bool:
@@ -72,38 +85,84 @@ class EmbeddedServer:
 
     def start(self) -> Announcement:
         """The announcement of the running server, which is started if there is none; raises ServerError."""
-        with self._lock:
-            if self.alive and self._announcement is not None:
-                return self._announcement
-            self._end()
-            self._process = process = self._spawn()
-            self._reader = threading.Thread(
-                target=self._read_complaints, args=(process,), name="server-complaints", daemon=True
-            )
-            self._reader.start()
-            try:
-                self._announcement = self._wait_for_announcement(process)
-            except ServerError:
+        with self._turn:
+            with self._lock:
+                if self.alive and self._announcement is not None:
+                    return self._announcement
+            self._stop_watching()
+            with self._lock:
                 self._end()
-                raise
-            return self._announcement
+                self._unwanted.clear()
+                self._memory = self._memory or Path(tempfile.mkdtemp(prefix="hearth-server-"))
+                announcement = self._run(())
+            self._watcher = threading.Thread(target=self._watch, name="server-watch", daemon=True)
+            self._watcher.start()
+            return announcement
 
     def stop(self) -> None:
         """End the server: close its input, then terminate, then kill. Harmless when it does not run.
 
         A `start` that still waits in another thread ends at once with a ServerError.
         """
+        self._unwanted.set()
         starting = self._process
         if starting is not None and self._announcement is None:
             with suppress(OSError):
                 starting.kill()
-        with self._lock:
-            self._end()
+        with self._turn:
+            with self._lock:
+                self._end()
+            self._stop_watching()
+            if self._memory is not None:
+                shutil.rmtree(self._memory, ignore_errors=True)
+                self._memory = None
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _run(self, ports: Sequence[str]) -> Announcement:
+        """Starts one process and waits for its announcement; raises ServerError. The lock is held."""
+        memory = () if self._memory is None else ("--state", str(self._memory / "meetings.json"))
+        self._process = process = self._spawn([*self._command, *memory, *ports])
+        self._reader = threading.Thread(
+            target=self._read_complaints, args=(process,), name="server-complaints", daemon=True
+        )
+        self._reader.start()
+        try:
+            self._announcement = self._wait_for_announcement(process)
+        except ServerError:
+            self._end()
+            raise
+        return self._announcement
+
+    def _watch(self) -> None:
+        """Starts the server again when it ends without having been asked to."""
+        for pause in RESTART_AFTER:
+            process, announced = self._process, self._announcement
+            if process is None or announced is None:
+                return
+            process.wait()
+            if self._unwanted.wait(pause):
+                return
+            with self._lock:
+                if self._unwanted.is_set() or self._process is not process:
+                    return
+                self._end()
+                ports = ("--port", str(announced.port), "--udp-port", str(announced.udp_port))
+                try:
+                    self._run(ports)
+                except ServerError as error:
+                    self._complaints.append(str(error))
+                    return
+
+    def _stop_watching(self) -> None:
+        """Ends the watcher of a process that has ended. The lock is free: the watcher may want it."""
+        self._unwanted.set()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.join(STOP_TIMEOUT)
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                self._command,
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

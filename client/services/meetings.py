@@ -84,7 +84,7 @@ def _understand(status: int, content: bytes, place: str) -> dict[str, Any]:
         answer = None
     if status in (200, 201) and isinstance(answer, dict):
         return answer
-    said = answer.get("sentence") if isinstance(answer, dict) else None
+    said = answer.get("title") if isinstance(answer, dict) else None
     if isinstance(said, str) and 0 < len(said) <= 300:
         raise MeetingError(said)
     if status in (401, 403, 404, 410):

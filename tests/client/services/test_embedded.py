@@ -36,13 +36,44 @@ def test_it_announces_itself_and_ends_when_its_input_closes() -> None:
     made.stop()
 
 
-def test_one_that_died_is_started_again() -> None:
+def test_one_that_died_is_started_again_on_its_ports_with_its_memory() -> None:
+    # It says with which arguments it was started, and once more when that is asked for.
+    made = server(
+        "import json, os, sys; good = json.loads('%s'); args = sys.argv[1:];"
+        "good['url'] = ' '.join(args); good['pid'] = os.getpid();"
+        "print(json.dumps(good), flush=True); sys.stdin.read()" % GOOD
+    )
+    first = made.start()
+    assert "--state" in first.url
+    assert "--port 7" not in first.url
+    assert made._process is not None
+    made._process.kill()
+    while (again := made._announcement) is None or again is first:
+        made._unwanted.wait(0.01)
+    assert again.pid != first.pid
+    assert "--port 7 --udp-port 8" in again.url
+    assert first.url in again.url  # the same memory
+    memory = first.url.split("--state ")[1].split()[0]
+    assert os.path.isdir(os.path.dirname(memory))
+    made.stop()
+    assert not made.alive
+    assert not os.path.exists(os.path.dirname(memory))
+
+
+def test_one_that_dies_each_time_stays_down() -> None:
+    made = server(f"print('{GOOD}', flush=True)")
+    made.start()
+    made.stop()
+    assert not made.alive
+
+
+def test_start_brings_back_one_that_stayed_down() -> None:
     made = server(f"import sys; print('{GOOD}', flush=True); sys.stdin.read()")
     first = made.start()
+    made._unwanted.set()  # as if its tries were used up
     assert made._process is not None
     made._process.kill()
     made._process.wait()
-    assert not made.alive
     assert made.start() is not first
     assert made.alive
     made.stop()

@@ -63,7 +63,7 @@ async def test_a_room_is_opened_with_the_owner_key() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [
-        ("403 Forbidden", json.dumps({"code": "x", "sentence": "Ask the owner."}).encode(), "Ask the owner."),
+        ("403 Forbidden", json.dumps({"code": "x", "title": "Ask the owner."}).encode(), "Ask the owner."),
         ("401 Unauthorized", b"{}", "does not open a meeting any more"),
         ("404 Not Found", b"<html>", "does not open a meeting any more"),
         ("500 Oops", b"", "cannot help right now"),

@@ -207,7 +207,7 @@ def test_each_second_a_sender_hears_how_it_arrives(call: Call) -> None:
     call.pass_time(1.1)
     *_, report = call.asked("ann", rtcp.ReceiverReport)
     assert isinstance(report, rtcp.ReceiverReport)
-    blocks = {block.ssrc: block for block in report.blocks}
+    blocks = {block.ssrc: block for block in report.reports}
     assert set(blocks) == {11, 31}
     assert blocks[11].cumulative_lost == 2
     *_, estimate = call.asked("ann", rtcp.ReceiverEstimate)

@@ -39,9 +39,9 @@ def test_it_announces_itself_and_ends_when_its_input_closes() -> None:
 def test_one_that_died_is_started_again_on_its_ports_with_its_memory() -> None:
     # It says with which arguments it was started, and once more when that is asked for.
     made = server(
-        "import json, os, sys; good = json.loads('%s'); args = sys.argv[1:];"
+        f"import json, os, sys; good = json.loads('{GOOD}'); args = sys.argv[1:];"
         "good['url'] = ' '.join(args); good['pid'] = os.getpid();"
-        "print(json.dumps(good), flush=True); sys.stdin.read()" % GOOD
+        "print(json.dumps(good), flush=True); sys.stdin.read()"
     )
     first = made.start()
     assert "--state" in first.url

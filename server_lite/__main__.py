@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from rtc import collector
 from rtc.invitation import Invitation
 from rtc.signalling import MAX_MESSAGE_BYTES
 from rtc.udp_mux import bind
@@ -105,6 +106,7 @@ def _run(server: HearthServer, listener: socket.socket, *, announce: bool, title
         if not ready.done():
             ready.cancel()
         else:
+            collector.settle()
             (_announce_to_parent if announce else _invite)(server, listener, title)
         await task
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from client.app.display import NO_DISPLAY, display_problem
 from client.app.options import parse
+from rtc import collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +68,7 @@ async def _run(options: argparse.Namespace, plugged_in: Any) -> None:
     program.closed.connect(closed.set)
     try:
         meeting.call.open()
+        collector.settle()
         if options.join or options.fake is not None:
             program.entrance.enter(options.join or "gallery", options.name)
             if options.join_now:

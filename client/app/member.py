@@ -26,6 +26,7 @@ from client.media.playback.speaker import SpeakerSpec
 from client.media.slot import LatestSlot
 from client.media.sources import SoundSourceSpec, VideoSourceSpec
 from client.session.state import Phase, SessionState
+from rtc import collector
 
 #: Seconds to get into the meeting.
 JOIN_TIMEOUT = 30.0
@@ -158,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     member = Member(options.name, video, sound)
+    collector.settle()
     signal.signal(signal.SIGTERM, lambda _number, _frame: member.end())
     if options.leash:
         threading.Thread(target=_end_with_input, args=(member,), name="leash", daemon=True).start()

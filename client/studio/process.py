@@ -13,6 +13,7 @@ from client.media.picture import Picture
 from client.studio.core import StudioCore
 from client.studio.messages import Stop, StudioEvent
 from client.studio.picture_ring import PictureRing
+from rtc import collector
 
 #: Seconds after which a studio that cannot end (a hanging driver) is ended hard.
 LAST_RESORT = 1.5
@@ -33,6 +34,7 @@ def main(connection: Connection, ring_name: str) -> None:
         return  # the parent is gone already
     outlet = _Outlet(connection, ring)
     core = StudioCore(outlet.emit, outlet.show)
+    collector.settle()
     try:
         while True:
             try:

@@ -157,7 +157,7 @@ class Doorway:
     def __init__(self, port: int) -> None:
         self._target = port
         self._open: set[asyncio.Transport | asyncio.WriteTransport] = set()
-        self._is_cut = False
+        self._is_cut = self._deaf = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="doorway")
         self.port = 0
@@ -181,7 +181,12 @@ class Doorway:
         self._do(self._tear(True))
 
     def restore(self) -> None:
+        self._deaf = False
         self._do(self._tear(False))
+
+    def swallow(self) -> None:
+        """From now on the server hears nothing of what is said, and still is heard."""
+        self._deaf = True
 
     def _do(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN)
@@ -205,18 +210,22 @@ class Doorway:
         ends = {writer.transport, far_writer.transport}
         self._open |= ends
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            there = self._pump(reader, far_writer, lambda: self._deaf)
+            await asyncio.gather(there, self._pump(far_reader, writer, lambda: False))
         finally:
             self._open -= ends
             for end in ends:
                 end.abort()
 
     @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: Callable[[], bool]
+    ) -> None:
         try:
             while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+                if not deaf():
+                    writer.write(data)
+                    await writer.drain()
         except OSError:
             pass
         writer.close()

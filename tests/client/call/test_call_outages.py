@@ -69,6 +69,11 @@ def path_of(person: Person) -> object:
     return person.call._runner._path
 
 
+def offering(person: Person) -> bool:
+    assert person.call._runner is not None
+    return person.call._runner._offering is not None
+
+
 def test_a_cut_resumes_the_same_member_over_the_same_path(server: ServerProcess) -> None:
     with couple_behind_a_door(server) as (ann, ben, door):
         me, path = ann.me.id, path_of(ann)
@@ -129,6 +134,21 @@ def test_somebody_who_came_while_away_is_seen(server: ServerProcess) -> None:
             ann.until_among("Ben", "Carl")
             ann.until_sees("Carl", 303)
             carl.until_sees("Ann", ANN)
+
+
+def test_an_offer_that_was_lost_in_the_cut_is_made_again(server: ServerProcess) -> None:
+    with couple_behind_a_door(server) as (ann, ben, door):
+        path = path_of(ann)
+        door.swallow()
+        with Person("Carl", 303) as carl:
+            carl.call.join(ben.state.invitation_link, "Carl")
+            ann.until("an offer for Carl that nobody hears", lambda: offering(ann))
+            door.cut()
+            ann.until_phase(Phase.RECONNECTING)
+            door.restore()
+            ann.until_among("Ben", "Carl")
+            ann.until_sees("Carl", 303)
+        assert path_of(ann) is path
 
 
 Answer = Callable[[dict[str, Any]], dict[str, Any] | None]

@@ -103,9 +103,7 @@ def negotiate(
     return Plan(answer, tuple(producers), tuple(consumers))
 
 
-def agreed_sources(
-    plan: Plan, claimed: Mapping[str, media.Source]
-) -> tuple[tuple[str, media.Source], ...]:
+def agreed_sources(plan: Plan, claimed: Mapping[str, media.Source]) -> tuple[tuple[str, media.Source], ...]:
     """(mid, source) of what really comes: sections that were refused send nothing. Raises ProtocolError
     where a section is of another kind than its source."""
     sources: list[tuple[str, media.Source]] = []

@@ -69,6 +69,7 @@ TESTS = (
     Program("chromium", "chromium"),
     Program("chromedriver", "chromium-driver"),
     Program("pulseaudio", "pulseaudio"),
+    Program("ip", "iproute2"),
 )
 
 

@@ -1,11 +1,11 @@
 """A machine-readable strip in the picture: who made it and when, so that tests and benches need not guess.
 
 Layout: the bottom of the picture carries 2 rows of 40 cells, each a fortieth of the width wide and half as
-high (8x4 at 320x180, 16x8 at 640x360, 32x16 at 1280x720), so a scaled copy of the picture can still be read. A
-white cell (luma 235) is 1, a black one (luma 16) is 0; chroma is neutral. Bits, most significant first, row by
-row: 16 identity, 40 time in ticks of 0.1 ms of the monotonic clock, 24 check bits (the low bits of CRC-32 over
-the seven bytes before). A strip that was damaged on the way gives None: a wrong answer slips through the check
-with a probability of 2^-24 per damaged picture.
+high (8x4 at 320x180, 16x8 at 640x360, 32x16 at 1280x720), so a scaled copy of the picture can still be
+read. A white cell (luma 235) is 1, a black one (luma 16) is 0; chroma is neutral. Bits, most significant
+first, row by row: 16 identity, 40 time in ticks of 0.1 ms of the monotonic clock, 24 check bits (the low
+bits of CRC-32 over the seven bytes before). A strip that was damaged on the way gives None: a wrong answer
+slips through the check with a probability of 2^-24 per damaged picture.
 """
 
 from __future__ import annotations

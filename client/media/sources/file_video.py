@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 
 import av
 import av.error
@@ -17,10 +18,13 @@ from client.media.sources.specs import FileVideoSpec
 
 #: Seconds by which a picture of the film may be early: its times are rounded.
 _ROUNDING = 0.001
+#: A film whose pictures, scaled, take no more bytes than this is decoded once and then repeated from memory.
+#: Raising it spares the processor with longer films and takes the memory.
+KEPT_BYTES = 64 * 2**20
 
 
 class FileVideoReader:
-    """Decodes as it goes; pictures of the file are shown or repeated so that its own speed is kept."""
+    """Decodes as it goes, a short film once; pictures are shown or repeated so that its own speed is kept."""
 
     def __init__(self, spec: FileVideoSpec) -> None:
         self.name = os.path.basename(spec.path)
@@ -38,12 +42,10 @@ class FileVideoReader:
         while self._next[0] <= position:
             self._current, self._next = self._next, self._advance()
         self._shown += 1
-        frame = fill(self._current[1], self._spec.width, self._spec.height)
-        picture = Picture.from_av(frame, now)
+        picture = Picture.from_av(self._current[1], now)
         if self._spec.mark is not None:
-            # The film's frame may be shown again, so the strip goes onto a copy unless scaling made one.
-            if frame is self._current[1]:
-                picture = Picture.from_buffer(picture.to_i420_array(), picture.width, picture.height, now)
+            # The film's frame is shown again, so the strip goes onto a copy.
+            picture = Picture.from_buffer(picture.to_i420_array(), picture.width, picture.height, now)
             mark.paint(picture.planes, self._spec.mark, now)
         return picture
 
@@ -64,8 +66,11 @@ class FileVideoReader:
             ) from error
 
     def _timeline(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Frames with the second at which each is due, round after round without end."""
+        """Frames of the asked size with the second at which each is due, round after round without end."""
         offset = 0.0
+        width, height = self._spec.width, self._spec.height
+        room = KEPT_BYTES // (width * height * 3 // 2)  # pictures that may still be kept
+        kept: list[tuple[float, av.VideoFrame]] = []
         while True:
             last = offset
             step = 1.0 / 30.0
@@ -80,11 +85,26 @@ class FileVideoReader:
                 if first is None:
                     first = time
                 last = max(last, offset + time - first)
-                yield last, frame
+                filled = fill(frame, width, height)
+                if room > len(kept):
+                    kept.append((last, filled))
+                else:
+                    room = 0
+                    kept.clear()
+                yield last, filled
             if first is None:
                 return
+            if kept:
+                yield from _again(kept, last + step)
             offset = last + step
             self._container.seek(0)
+
+
+def _again(kept: list[tuple[float, av.VideoFrame]], length: float) -> Iterator[tuple[float, av.VideoFrame]]:
+    """The same frames for ever, each round `length` seconds after the one before."""
+    for number in count(1):
+        for time, frame in kept:
+            yield number * length + time, frame
 
 
 def _open(path: str) -> InputContainer:

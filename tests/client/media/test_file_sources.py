@@ -10,7 +10,7 @@ import pytest
 
 from client.media import mark
 from client.media.sound import FRAME_SAMPLES
-from client.media.sources import FileSoundSpec, FileVideoSpec, SourceError, open_sound, open_video
+from client.media.sources import FileSoundSpec, FileVideoSpec, SourceError, file_video, open_sound, open_video
 from tests.client.media.material import pitch, sine, write_film, write_sound
 
 
@@ -150,3 +150,23 @@ def test_a_forbidden_file_is_a_sentence(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(SourceError, match="may not be read"):
         open_sound(FileSoundSpec(str(path)))
+
+
+def test_a_short_film_is_decoded_once_and_looks_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = str(write_film(tmp_path / "film.mp4", 160, 120, frames=10, fps=25))
+
+    def three_rounds() -> list[bytes]:
+        reader = open_video(FileVideoSpec(film, 320, 180, 30.0, mark=9))
+        first = [reader.read(0.0) for _ in range(14)]  # a round and a little more
+        if file_video.KEPT_BYTES:
+            reader.close()  # nothing more is read from the file
+        pictures = first + [reader.read(0.0) for _ in range(22)]
+        reader.close()
+        return [picture.to_i420_array().tobytes() for picture in pictures if picture is not None]
+
+    kept = three_rounds()
+    monkeypatch.setattr(file_video, "KEPT_BYTES", 0)
+    assert three_rounds() == kept
+    assert len(set(kept)) == 10

@@ -58,7 +58,7 @@ def server() -> Iterator[ServerProcess]:
         yield process
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def company(
     browser_here: None, server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Company]:

@@ -197,6 +197,24 @@ def test_the_guest_page_complains_of_nothing(company: Company) -> None:
     assert company.cem.browser.console() == []
 
 
+def test_the_grid_of_the_page_fits_every_number_of_people_and_every_window(company: Company) -> None:
+    script = """
+      const { arrange } = await import("/web/tiles.js");
+      return arguments[0].map(([count, width, height]) => arrange(count, width, height));
+    """
+    windows = ((1280, 720), (800, 600), (390, 844), (320, 480), (3840, 1080))
+    cases = [(count, *window) for count in range(1, 26) for window in windows]
+    for (count, width, height), found in zip(cases, company.cem.browser.run(script, cases), strict=True):
+
+        def fits(columns: int, tile: float) -> bool:
+            rows = -(-count // columns)  # noqa: B023
+            wide = columns * tile + (columns - 1) * 8 <= width  # noqa: B023
+            return wide and rows * tile * 9 / 16 + (rows - 1) * 8 <= height  # noqa: B023
+
+        assert fits(found["columns"], found["tileWidth"])
+        assert not any(fits(columns, found["tileWidth"] + 1) for columns in range(1, count + 1))
+
+
 def test_a_guest_leaves_and_comes_again(company: Company) -> None:
     ann, cem = company.ann, company.cem
     cem.click("leave")

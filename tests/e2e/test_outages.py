@@ -17,6 +17,8 @@ from tests.support.cut_network import CutNetwork
 from tests.support.server_process import ServerProcess, wait_for
 
 PATIENCE = 40.0
+#: Two outages with seven programs: a machine with other work may need longer than a usual test.
+pytestmark = pytest.mark.timeout(400)
 CUT_S = 5.0
 
 
@@ -101,12 +103,13 @@ def test_a_cut_of_five_seconds_mends_itself(browser_here: None, network: CutNetw
             assert_all_meet(people)
             members = sorted(nia.report()["members"])
             network.cut()
-            time.sleep(CUT_S)  # a real cut takes real time
-            before = {person.name: nia.frames(person.name) for person in (ole, pia)}
+            time.sleep(CUT_S - 1)  # a real cut takes real time
+            frozen = (nia.frames(ole.name), nia.frames(pia.name))
+            time.sleep(1)
+            assert frozen == (nia.frames(ole.name), nia.frames(pia.name)), "the cable was not cut"
             network.mend()
             mended = time.monotonic()
             assert_all_meet(people)
             print(f"everybody met again {time.monotonic() - mended:.1f} s after the cut")
-            assert all(nia.frames(name) > 0 for name in before)
             kept = set(members) & set(nia.report()["members"])
             print(f"{len(kept)} of {len(members)} kept their place")

@@ -47,7 +47,7 @@ def undisturbed(server: ServerProcess, bystanders: Bystanders) -> Iterator[None]
     memory = server.rss()
     before = bystanders.ask()
     yield
-    time.sleep(0.3)  # a real process in real time: it may still be busy with what was sent
+    time.sleep(0.1)  # a real process in real time: it may still be busy with what was sent
     after = bystanders.ask()
     assert server.alive, server.log()
     assert "Traceback" not in server.log(), server.log()[-3000:]
@@ -66,7 +66,14 @@ class Stranger:
         self._stack = ExitStack()
         address = f"ws://127.0.0.1:{server.port}/ws"
         self.socket: ClientConnection = self._stack.enter_context(
-            connect(address, max_size=1 << 20, open_timeout=20, compression=None)
+            connect(
+                address,
+                max_size=1 << 20,
+                max_queue=None,
+                open_timeout=20,
+                close_timeout=3,
+                compression=None,
+            )
         )
 
     def hello(self, **changes: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def make_room(cap: int = CAP) -> Room:
 
 
 def hello(name: str = "Ann", **changes: Any) -> events.Join:
-    fields = {"id": 1, "protocol": [1], "token": Secret("t"), "name": name} | changes
+    fields: dict[str, Any] = {"id": 1, "protocol": [1], "token": Secret("t"), "name": name} | changes
     return events.Join(session.Hello(**fields))
 
 

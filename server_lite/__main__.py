@@ -25,6 +25,9 @@ from server_lite.doorkeeper import Doorkeeper
 from server_lite.metrics import Tally
 from server_lite.state import ServerState
 
+#: Seconds for goodbyes to get out before sockets are closed; all but the slowest need one turn of the loop.
+GOODBYE_S = 0.1
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs until it is stopped; returns the exit code."""
@@ -66,6 +69,14 @@ class HearthServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn would close every socket with no word of why before it tells the application.
+        for server in self.servers:
+            server.close()
+        await self.hearth.meetings.close()
+        await asyncio.sleep(GOODBYE_S)
+        await super().shutdown(sockets)
 
     @property
     def hearth(self) -> ServerState:

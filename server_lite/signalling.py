@@ -33,6 +33,7 @@ class SignallingConnection:
         self._outgoing: asyncio.Queue[str | None] = asyncio.Queue(settings.max_send_queue)
         self._close_code = CLOSE_NORMAL
         self._closing = False
+        self._ending = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._refusals = 0
         self._allowance = settings.message_burst
@@ -44,18 +45,23 @@ class SignallingConnection:
         loop = asyncio.get_running_loop()
         reader = loop.create_task(self._converse())
         self._writer = loop.create_task(self._write())
+        ending = loop.create_task(self._wait_for_ending())
         try:
-            await asyncio.wait({reader, self._writer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reader, self._writer, ending}, return_when=asyncio.FIRST_COMPLETED)
             self._finish()
             # What is queued, the reason of a refusal above all, still has a moment to get out.
             await asyncio.wait({self._writer}, timeout=LAST_WORDS_S)
         finally:
-            for task in (reader, self._writer):
+            tasks = (reader, self._writer, ending)
+            for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(reader, self._writer, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+    async def _wait_for_ending(self) -> None:
+        await self._ending.wait()
 
     async def _converse(self) -> None:
         joined: tuple[Meeting, str] | None = None
@@ -161,6 +167,7 @@ class SignallingConnection:
         """Sends what is queued, then closes."""
         if not self._closing:
             self._closing = True
+            self._ending.set()
             try:
                 self._outgoing.put_nowait(None)
             except asyncio.QueueFull:

@@ -80,14 +80,23 @@ def _look(tile: TileFigures, picture: Picture) -> None:
 class Member:
     """One headless member from joining to its report."""
 
-    def __init__(self, name: str, video: VideoSourceSpec | None, sound: SoundSourceSpec | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        video: VideoSourceSpec | None,
+        sound: SoundSourceSpec | None,
+        size: tuple[int, int] = (640, 360),
+        fps: float = 30.0,
+    ) -> None:
         self.name = name
         self._names: dict[str, str] = {}
         self._settled = threading.Event()
         self._left = threading.Event()
         self._ended = threading.Event()
         self._state = SessionState()
-        self._call = Call(studio="thread", speaker=SpeakerSpec("null"), on_state=self._on_state)
+        self._call = Call(
+            studio="thread", speaker=SpeakerSpec("null"), on_state=self._on_state, size=size, fps=fps
+        )
         self._call.open()
         self._watcher = Watcher(self._call)
         self._call.choose_video(video)
@@ -158,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    member = Member(options.name, video, sound)
+    member = Member(options.name, video, sound, (width, height), options.fps)
     collector.settle()
     signal.signal(signal.SIGTERM, lambda _number, _frame: member.end())
     if options.leash:

@@ -156,7 +156,7 @@ class Room:
             case Join():
                 return self._join(event.hello, now)
             case Leave():
-                return self._remove(event.member, "left", now)
+                return self._remove([event.member], "left", now)
             case ConnectionLost():
                 return self._lost(event.member, now)
             case Publish():
@@ -175,7 +175,7 @@ class Room:
                     for m in self._members.values()
                     if m.lost_at is not None and now - m.lost_at >= self._lost_grace
                 ]
-                return [effect for member in overdue for effect in self._remove(member, "lost", now)]
+                return self._remove(overdue, "lost", now)
 
     def dump(self) -> dict[str, object]:
         """For diagnosis; holds no secret and no name."""
@@ -244,13 +244,16 @@ class Room:
         member.lost_at = now
         return self._tell_all(session.Changed(member=member.public()), but=member_id)
 
-    def _remove(self, member_id: str, reason: Literal["left", "lost"], now: float) -> list[Effect]:
-        if self._members.pop(member_id, None) is None:
+    def _remove(self, members: list[str], reason: Literal["left", "lost"], now: float) -> list[Effect]:
+        """All of them first, so that nobody is told of another who goes at the same moment."""
+        gone = [member for member in members if self._members.pop(member, None) is not None]
+        if not gone:
             return []
         self.empty_since = now
-        effects: list[Effect] = [Gone(member_id)]
-        effects += self._tell_all(session.Left(member=member_id, reason=reason))
-        if self._speaker == member_id:
+        effects: list[Effect] = [Gone(member) for member in gone]
+        for member in gone:
+            effects += self._tell_all(session.Left(member=member, reason=reason))
+        if self._speaker in gone:
             self._speaker = None
             effects += self._tell_all(media.Speaker(member=None))
         return effects

@@ -232,7 +232,7 @@ async def test_data_channels_carry_messages_both_ways() -> None:
         at_server: list[Any] = []
 
         def opened(channel: Any) -> None:
-            @channel.on("message")  # type: ignore[untyped-decorator]
+            @channel.on("message")
             def echo(message: Any) -> None:
                 at_server.append(message)
                 channel.send(message)

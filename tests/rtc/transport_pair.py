@@ -56,11 +56,12 @@ class Pair:
 
     async def connect(self) -> list[BaseException | None]:
         """Both at once; what each raised."""
-        return await asyncio.gather(
+        raised = await asyncio.gather(
             self.server.connect(self.told_server, dtls_role="server"),
             self.client.connect(self.told_client, dtls_role="client"),
             return_exceptions=True,
         )
+        return list(raised)
 
     async def close(self) -> None:
         await self.client.close()

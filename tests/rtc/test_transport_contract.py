@@ -5,7 +5,9 @@ When one of these fails after an update, the sentence says what to look at; docs
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -159,3 +161,25 @@ async def test_what_a_connected_path_looks_like_inside() -> None:
         assert callable(chosen.protocol.transport.sendto), "ClientLink sends with the pair's own socket"
         both.client.send_rtp(packet(1))
         await until(lambda: both.at_server == [packet(1)])
+
+
+def _loops() -> list[Any]:
+    factories: list[Any] = [pytest.param(asyncio.new_event_loop, id="asyncio")]
+    if sys.platform != "win32":
+        factories.append(pytest.param(pytest.importorskip("uvloop").new_event_loop, id="uvloop"))
+    return factories
+
+
+@pytest.mark.parametrize("loop_factory", _loops())
+def test_media_goes_past_the_queue_of_aioice(loop_factory: Any) -> None:
+    async def there_and_back() -> None:
+        async with pair() as both:
+            queued: list[bytes] = []
+            connection = both.client_link._gatherer._connection
+            connection.data_received = lambda data, component: queued.append(data)
+            both.server.send_rtp(packet(1))
+            await until(lambda: both.at_client == [packet(1)])
+            assert not queued, "the loop does not look up datagram_received any more: packets are slow again"
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(there_and_back())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rtc import rtx, vp8
 from rtc.packet_cache import PacketCache
 from rtc.reports import SendStatistics
-from rtc.rewrite import StreamRewriter
+from rtc.rewrite import Rewritten, StreamRewriter
 from rtc.rtcp import SenderReport
 from rtc.rtp import RtpPacket
 from server_lite.negotiation import ConsumerPlan
@@ -37,7 +37,9 @@ class Consumer:
         self.waits_for_key_frame = plan.kind == "video"
         self.statistics = SendStatistics(plan.clock_rate)
         self._rewriter = StreamRewriter(plan.clock_rate)
-        self._cache: PacketCache[RtpPacket] | None = (
+        # Packets as they came in, which all receivers share, and this one's numbers for them: a copy of the
+        # payload for each receiver would be a gigabyte in a large room.
+        self._cache: PacketCache[tuple[RtpPacket, Rewritten, int]] | None = (
             PacketCache(_CACHE_PACKETS, _CACHE_AGE_S) if plan.rtx_ssrc is not None else None
         )
         self._mid = plan.mid.encode()
@@ -74,28 +76,33 @@ class Consumer:
         )
         if rewritten is None:
             return None
+        out = self._rewritten(packet, rewritten, payload_type, level)
+        if self._cache is not None:
+            self._cache.put(out.sequence_number, (packet, rewritten, payload_type), now)
+        self.packets += 1
+        self.statistics.sent(len(out.payload), out.timestamp, now)
+        return out.serialize()
+
+    def _rewritten(
+        self, packet: RtpPacket, numbers: Rewritten, payload_type: int, level: bytes | None
+    ) -> RtpPacket:
         payload = packet.payload
-        if info.picture_id is not None or info.tl0picidx is not None:
-            payload = vp8.rewrite_vp8(payload, rewritten.picture_id, rewritten.tl0picidx)
+        if numbers.picture_id is not None or numbers.tl0picidx is not None:
+            payload = vp8.rewrite_vp8(payload, numbers.picture_id, numbers.tl0picidx)
         extensions: dict[int, bytes] = {}
         if self.plan.mid_extension:
             extensions[self.plan.mid_extension] = self._mid
         if level is not None and self.plan.level_extension:
             extensions[self.plan.level_extension] = level
-        out = RtpPacket(
+        return RtpPacket(
             payload_type=payload_type,
-            sequence_number=rewritten.sequence_number,
-            timestamp=rewritten.timestamp,
+            sequence_number=numbers.sequence_number,
+            timestamp=numbers.timestamp,
             ssrc=self.plan.ssrc,
             marker=packet.marker,
             payload=payload,
             extensions=extensions,
         )
-        if self._cache is not None:
-            self._cache.put(out.sequence_number, out, now)
-        self.packets += 1
-        self.statistics.sent(len(payload), out.timestamp, now)
-        return out.serialize()
 
     def repair(self, lost: tuple[int, ...], now: float) -> list[bytes]:
         """Repair packets (RFC 4588) for sequence numbers this receiver misses."""
@@ -105,11 +112,14 @@ class Consumer:
         self._repairs_at = now
         found: list[bytes] = []
         for sequence_number in lost:
-            packet = self._cache.get(sequence_number, now)
-            rtx_type = self.plan.rtx_types.get(packet.payload_type) if packet is not None else None
-            if packet is None or rtx_type is None or self._repairs < 1:
+            forwarded = self._cache.get(sequence_number, now)
+            if forwarded is None or self._repairs < 1:
+                continue
+            rtx_type = self.plan.rtx_types.get(forwarded[2])
+            if rtx_type is None:
                 continue
             self._repairs -= 1
+            packet = self._rewritten(*forwarded, level=None)
             self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
             found.append(
                 rtx.encapsulate(packet, rtx_type, self.plan.rtx_ssrc, self._repair_sequence).serialize()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from PySide6.QtCore import Property, QObject, Signal, Slot
 from PySide6.QtQml import QmlElement, QmlUncreatable
 
-from client.bridge.names import name_problem, tidy_name
+from client.bridge.names import checked_name
 from client.bridge.preferences import Preferences
 
 QML_IMPORT_NAME = "Hearth"
@@ -174,10 +174,10 @@ class Entrance(QObject):  # type: ignore[operator]
         self.opened.emit()
 
     def _check_name(self) -> bool:
-        problem = name_problem(self._name)
+        name, problem = checked_name(self._name)
         self._set_name_problem(problem)
         if not problem:
-            self._set_name(tidy_name(self._name))
+            self._set_name(name)
             self._preferences.remember("name", self._name)
         return not problem
 
@@ -205,7 +205,7 @@ class Entrance(QObject):  # type: ignore[operator]
         self._name = name
         self.nameChanged.emit()
         if self._name_problem:  # while a person corrects a name, the sentence follows
-            self._set_name_problem(name_problem(name))
+            self._set_name_problem(checked_name(name)[1])
 
     def _get_name_problem(self) -> str:
         return self._name_problem

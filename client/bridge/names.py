@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from hashlib import blake2b
 from math import cos, pi, sin
 
-#: The longest name a server admits, in characters.
-NAME_LIMIT = 64
+from rtc.names import clean_name
+from rtc.signalling import ProtocolError
 
 #: Lightness and chroma (Oklch) of every initials tile. Raising the lightness makes white initials harder
 #: to read; raising the chroma leaves the sRGB gamut for some hues.
@@ -15,26 +14,17 @@ TILE_LIGHTNESS = 0.44
 TILE_CHROMA = 0.07
 
 
-def tidy_name(text: str) -> str:
-    """`text` in composed form, without control characters, and with single spaces."""
-    composed = unicodedata.normalize("NFC", text)
-    visible = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in composed)
-    return " ".join(visible.split())
-
-
-def name_problem(text: str) -> str:
-    """What is wrong with a name as one sentence; empty when nothing is."""
-    name = tidy_name(text)
-    if not name:
-        return "Type your name, so that the others know who you are."
-    if len(name) > NAME_LIMIT:
-        return f"Use {NAME_LIMIT} characters or fewer for your name. This one has {len(name)}."
-    return ""
+def checked_name(text: str) -> tuple[str, str]:
+    """The name as the others will see it, and what is wrong with it as one sentence; one of them is empty."""
+    try:
+        return clean_name(text), ""
+    except ProtocolError as error:
+        return "", error.sentence
 
 
 def initials(name: str) -> str:
     """One or two letters that stand for a name: of its first and of its last word."""
-    words = [word for word in tidy_name(name).split() if any(c.isalnum() for c in word)]
+    words = [word for word in name.split() if any(c.isalnum() for c in word)]
     if not words:
         return "?"
     letters = [next(c for c in word if c.isalnum()) for word in words]
@@ -44,7 +34,9 @@ def initials(name: str) -> str:
 
 def name_colour(name: str) -> str:
     """A colour for a name as `#rrggbb`: the hue from the name, the lightness the same for everybody."""
-    digest = blake2b(tidy_name(name).casefold().encode("utf-8", "surrogatepass"), digest_size=2).digest()
+    digest = blake2b(
+        " ".join(name.split()).casefold().encode("utf-8", "surrogatepass"), digest_size=2
+    ).digest()
     hue = int.from_bytes(digest, "big") % 360
     return oklch(TILE_LIGHTNESS, TILE_CHROMA, hue)
 

@@ -122,7 +122,7 @@ async function toggle(source) {
 async function join(name) {
   name = name.trim();
   if (!name) { refusedNow("Type your name, so that the others know who you are."); $("name").focus(); return; }
-  if ([...name].length > MAX_NAME) { refusedNow(`Your name is too long. Use at most ${MAX_NAME} characters.`); $("name").focus(); return; }
+  if ([...name].length > MAX_NAME) { refusedNow(`Use ${MAX_NAME} characters or fewer for your name. This one has ${[...name].length}.`); $("name").focus(); return; }
   refusedNow("");
   $("join").disabled = true;
   meeting = new Meeting(address(), name);

@@ -171,12 +171,12 @@ def _loops() -> list[Any]:
 
 
 @pytest.mark.parametrize("loop_factory", _loops())
-def test_media_goes_past_the_queue_of_aioice(loop_factory: Any) -> None:
+def test_media_goes_past_the_queue_of_aioice(loop_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def there_and_back() -> None:
         async with pair() as both:
             queued: list[bytes] = []
             connection = both.client_link._gatherer._connection
-            connection.data_received = lambda data, component: queued.append(data)
+            monkeypatch.setattr(connection, "data_received", lambda data, component: queued.append(data))
             both.server.send_rtp(packet(1))
             await until(lambda: both.at_client == [packet(1)])
             assert not queued, "the loop does not look up datagram_received any more: packets are slow again"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.bridge.names import NAME_LIMIT, initials, name_colour, name_problem, tidy_name
+from client.bridge.names import checked_name, initials, name_colour
+from rtc.signalling.session import MAX_NAME
 
 
 @pytest.mark.parametrize(
@@ -25,20 +26,10 @@ def test_initials(name: str, short: str) -> None:
     assert initials(name) == short
 
 
-def test_an_empty_name_is_a_sentence() -> None:
-    assert name_problem(" \t ").startswith("Type your name")
-
-
-def test_a_name_that_is_too_long_says_how_long() -> None:
-    assert name_problem("x" * NAME_LIMIT) == ""
-    assert "This one has 65" in name_problem("x" * (NAME_LIMIT + 1))
-
-
-@given(st.text(max_size=200))
-def test_a_tidy_name_stays_as_it_is_and_has_no_control_characters(text: str) -> None:
-    tidy = tidy_name(text)
-    assert tidy_name(tidy) == tidy
-    assert all(ord(c) >= 32 and c not in "\x7f\u2028\u2029" for c in tidy)
+def test_a_name_is_checked_as_the_server_does() -> None:
+    assert checked_name("  Ann \n Example ") == ("Ann Example", "")
+    assert checked_name(" \t ")[1].startswith("Type your name")
+    assert "This one has 65" in checked_name("x" * (MAX_NAME + 1))[1]
 
 
 @given(st.text(max_size=80))

@@ -16,7 +16,8 @@ HEADER_SIZE: Final = 12
 ONE_BYTE_PROFILE: Final = 0xBEDE
 TWO_BYTE_PROFILE: Final = 0x1000
 
-_HEADER: Final = Struct("!BBHII")
+#: The fixed header: flags and counts, marker and payload type, sequence number, timestamp, SSRC.
+HEADER: Final = Struct("!BBHII")
 _EXTENSION_HEADER: Final = Struct("!HH")
 
 
@@ -48,7 +49,7 @@ class RtpPacket:
         size = len(data)
         if size < HEADER_SIZE:
             raise PacketError("RTP packet is shorter than its header")
-        first, second, sequence_number, timestamp, ssrc = _HEADER.unpack_from(data)
+        first, second, sequence_number, timestamp, ssrc = HEADER.unpack_from(data)
         if first & 0xC0 != 0x80:
             raise PacketError("RTP packet is not version 2")
         position = HEADER_SIZE
@@ -92,7 +93,7 @@ class RtpPacket:
         first = 0x80
         second = self.payload_type | 0x80 if self.marker else self.payload_type
         if not self.extensions and not self.csrc:
-            return _HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc) + self.payload
+            return HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc) + self.payload
         parts = [b""]
         if self.csrc:
             if len(self.csrc) > 15:
@@ -102,7 +103,7 @@ class RtpPacket:
         if self.extensions:
             first |= 0x10
             parts.append(serialize_extensions(self.extensions))
-        parts[0] = _HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc)
+        parts[0] = HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc)
         parts.append(self.payload)
         return b"".join(parts)
 

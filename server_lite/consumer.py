@@ -9,7 +9,7 @@ from rtc.packet_cache import PacketCache
 from rtc.reports import SendStatistics
 from rtc.rewrite import Rewritten, StreamRewriter
 from rtc.rtcp import SenderReport
-from rtc.rtp import RtpPacket
+from rtc.rtp import HEADER, RtpPacket, serialize_extensions
 from server_lite.negotiation import ConsumerPlan
 
 #: Packets kept for repair and for how long, in seconds: 600 is 1.5 s of 4 Mbit/s.
@@ -42,7 +42,9 @@ class Consumer:
         self._cache: PacketCache[tuple[RtpPacket, Rewritten, int]] | None = (
             PacketCache(_CACHE_PACKETS, _CACHE_AGE_S) if plan.rtx_ssrc is not None else None
         )
-        self._mid = plan.mid.encode()
+        self._extensions = {plan.mid_extension: plan.mid.encode()} if plan.mid_extension else {}
+        self._no_level = serialize_extensions(self._extensions) if self._extensions else b""
+        self._blocks: dict[bytes, bytes] = {}  # by audio level
         self._repair_sequence = 0
         self._repairs, self._repairs_at = _MAX_REPAIRS_PER_S, 0.0
         self.packets = 0
@@ -76,33 +78,36 @@ class Consumer:
         )
         if rewritten is None:
             return None
-        out = self._rewritten(packet, rewritten, payload_type, level)
         if self._cache is not None:
-            self._cache.put(out.sequence_number, (packet, rewritten, payload_type), now)
+            self._cache.put(rewritten.sequence_number, (packet, rewritten, payload_type), now)
         self.packets += 1
-        self.statistics.sent(len(out.payload), out.timestamp, now)
-        return out.serialize()
-
-    def _rewritten(
-        self, packet: RtpPacket, numbers: Rewritten, payload_type: int, level: bytes | None
-    ) -> RtpPacket:
-        payload = packet.payload
-        if numbers.picture_id is not None or numbers.tl0picidx is not None:
-            payload = vp8.rewrite_vp8(payload, numbers.picture_id, numbers.tl0picidx)
-        extensions: dict[int, bytes] = {}
-        if self.plan.mid_extension:
-            extensions[self.plan.mid_extension] = self._mid
-        if level is not None and self.plan.level_extension:
-            extensions[self.plan.level_extension] = level
-        return RtpPacket(
-            payload_type=payload_type,
-            sequence_number=numbers.sequence_number,
-            timestamp=numbers.timestamp,
-            ssrc=self.plan.ssrc,
-            marker=packet.marker,
-            payload=payload,
-            extensions=extensions,
+        payload = _renumbered(packet.payload, info.picture_id, info.tl0picidx, rewritten)
+        self.statistics.sent(len(payload), rewritten.timestamp, now)
+        # Put together by hand: this runs once for each packet and receiver.
+        block = self._no_level if level is None else self._with_level(level)
+        return (
+            HEADER.pack(
+                0x90 if block else 0x80,
+                payload_type | 0x80 if packet.marker else payload_type,
+                rewritten.sequence_number,
+                rewritten.timestamp,
+                self.plan.ssrc,
+            )
+            + block
+            + payload
         )
+
+    def _with_level(self, level: bytes) -> bytes:
+        """The block of header extensions for a packet of sound as loud as `level` says (256 ways at most)."""
+        value = level[:1]  # the two-byte form may carry padding
+        block = self._blocks.get(value)
+        if block is None:
+            extensions = dict(self._extensions)
+            if self.plan.level_extension:
+                extensions[self.plan.level_extension] = value
+            block = serialize_extensions(extensions) if extensions else b""
+            self._blocks[value] = block
+        return block
 
     def repair(self, lost: tuple[int, ...], now: float) -> list[bytes]:
         """Repair packets (RFC 4588) for sequence numbers this receiver misses."""
@@ -119,10 +124,19 @@ class Consumer:
             if rtx_type is None:
                 continue
             self._repairs -= 1
-            packet = self._rewritten(*forwarded, level=None)
+            packet, numbers, payload_type = forwarded
+            again = RtpPacket(
+                payload_type=payload_type,
+                sequence_number=numbers.sequence_number,
+                timestamp=numbers.timestamp,
+                ssrc=self.plan.ssrc,
+                marker=packet.marker,
+                payload=_renumbered(packet.payload, None, None, numbers),
+                extensions=self._extensions,
+            )
             self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
             found.append(
-                rtx.encapsulate(packet, rtx_type, self.plan.rtx_ssrc, self._repair_sequence).serialize()
+                rtx.encapsulate(again, rtx_type, self.plan.rtx_ssrc, self._repair_sequence).serialize()
             )
         return found
 
@@ -147,3 +161,10 @@ class Consumer:
             "packets": self.packets,
             "waits_for_key_frame": self.waits_for_key_frame,
         }
+
+
+def _renumbered(payload: bytes, picture_id: int | None, tl0picidx: int | None, numbers: Rewritten) -> bytes:
+    """The VP8 payload with the receiver's numbers; as it is where they are the same or there are none."""
+    if numbers.picture_id == picture_id and numbers.tl0picidx == tl0picidx:
+        return payload
+    return vp8.rewrite_vp8(payload, numbers.picture_id, numbers.tl0picidx)

@@ -9,8 +9,9 @@ from rtc.header_extensions import AUDIO_LEVEL, MID
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
 from rtc.signalling import media
 
-#: Receiving sections of one path: 36 others with sound and picture. More lets a larger meeting be seen in
-#: full; offer and answer grow by about 0.75 and 0.85 KB each and have to fit into one message of 64 KiB.
+#: Receiving sections of one path: 36 others with sound and picture, or 72 voices. More lets a larger meeting
+#: be seen in full; offer and answer grow by about 0.75 and 0.85 KB each and have to fit into one message of
+#: 64 KiB.
 MAX_RECEIVING = 72
 #: (mid, id of the producer or None) of each receiving section, in order.
 Layout = tuple[tuple[str, str | None], ...]
@@ -63,7 +64,7 @@ class ReceiveSections:
     def want(self, producers: Sequence[media.Producer]) -> bool:
         """Sets what is wanted; True if it is not what was agreed last, so that an offer is needed.
 
-        What does not fit is left out.
+        What does not fit is left out, pictures before voices.
         """
         wanted = {p.id: p for p in producers}
         for slot in self._slots:
@@ -93,7 +94,12 @@ class ReceiveSections:
     def _place(self, producer: media.Producer) -> None:
         free = next((s for s in self._slots if s.producer is None), None)
         if free is None and len(self._slots) >= MAX_RECEIVING:
-            return
+            if producer.kind == "audio":
+                free = next(
+                    (s for s in reversed(self._slots) if s.producer and s.producer.kind != "audio"), None
+                )
+            if free is None:
+                return
         self._next_mid += 1
         mid = f"r{self._next_mid}"
         if free is not None:

@@ -94,6 +94,17 @@ def test_a_large_meeting_fits_into_one_message(members: int) -> None:
     assert len(SessionDescription.parse(sdp).sections) == len(chosen) + 2
 
 
+def test_in_a_meeting_that_is_too_large_everybody_is_heard_first() -> None:
+    sections = ReceiveSections()
+    views = [producer(n) for n in range(2 * 60)]
+    voices = {p.id for p in views if p.kind == "audio"}
+    sections.want([p for p in views if p.kind == "video"])  # pictures came first and took all places but 12
+    assert sections.want(views)
+    chosen = [p.id for p in sections.by_mid().values()]
+    assert voices <= set(chosen)
+    assert len(chosen) == len(set(chosen)) == MAX_RECEIVING
+
+
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 60), max_size=40), st.booleans()), max_size=8))
 def test_sections_keep_their_place_and_no_mid_returns(steps: list[tuple[set[int], bool]]) -> None:

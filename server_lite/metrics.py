@@ -73,6 +73,7 @@ _ROUTER_COUNTERS = {
     "malformed": "Packets that could not be parsed.",
     "unknown_stream": "Packets of no agreed stream.",
     "muted": "Packets of muted sources, dropped.",
+    "not_loudest": "Packets of sound in large rooms, dropped because others were louder.",
     "nacks_sent": "Packets asked for again.",
     "nacks_answered": "Packets sent again.",
     "key_frames_asked": "Key frames asked of senders.",

@@ -92,6 +92,7 @@ class Counters:
     malformed: int = 0
     unknown_stream: int = 0
     muted: int = 0
+    not_loudest: int = 0
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0

@@ -13,6 +13,7 @@ from rtc import rtcp, rtx
 from rtc.errors import PacketError
 from rtc.rtp import RtpPacket, is_rtcp
 from server_lite.consumer import Consumer, MediaInfo
+from server_lite.loudest import LoudestVoices
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
 from server_lite.observers import ActiveSpeaker, Counters
 from server_lite.producer import Producer
@@ -41,6 +42,8 @@ class Router:
         self._outgoing: dict[str, dict[int, Consumer]] = {}  # member -> SSRC of ours -> consumer
         self._reports_at = 0.0
         self.speaker = ActiveSpeaker()
+        self.loudest = LoudestVoices()
+        self._microphones = 0  # sources of sound, muted or not
         self.counters = Counters()
 
     # What exists.
@@ -60,6 +63,8 @@ class Router:
             self._forget_streams(old)
             for consumer in producer.consumers:
                 consumer.show(producer_id)
+        elif producer.kind == "audio":
+            self._microphones += 1
         self._producers[producer_id] = producer
         for ssrc in producer.ssrcs:
             table[ssrc] = producer
@@ -73,7 +78,8 @@ class Router:
         for consumer in producer.consumers:
             consumer.show(None)
         if producer.kind == "audio":
-            self.speaker.forget(producer.member)
+            self._microphones -= 1
+            self._forget_voice(producer.member)
 
     def pause(self, producer_id: str, paused: bool, now: float) -> list[Send]:
         """While paused, packets of the source are counted and dropped."""
@@ -83,7 +89,7 @@ class Router:
         producer.paused = paused
         if paused:
             if producer.kind == "audio":
-                self.speaker.forget(producer.member)
+                self._forget_voice(producer.member)
             return []
         for consumer in producer.consumers:
             consumer.show(producer_id)
@@ -132,7 +138,11 @@ class Router:
             self._detach(consumer)
         self._outgoing.pop(member, None)
         self._by_ssrc.pop(member, None)
+        self._forget_voice(member)
+
+    def _forget_voice(self, member: str) -> None:
         self.speaker.forget(member)
+        self.loudest.forget(member)
 
     def _forget_streams(self, producer: Producer) -> None:
         table = self._by_ssrc.get(producer.member, {})
@@ -186,6 +196,7 @@ class Router:
             "producers": [p.dump() for p in self._producers.values()],
             "consumers": [c.dump() for t in self._consumers.values() for c in t.values()],
             "speaker": self.speaker.current,
+            "voices": sorted(self.loudest.chosen),
         }
 
     # RTP.
@@ -217,9 +228,14 @@ class Router:
         level: bytes | None = None
         if producer.kind == "audio":
             loudness = producer.audio_level(packet)
-            if loudness is not None:
+            if loudness is not None:  # a sender that does not say how loud it is is always forwarded
                 self.speaker.heard(member, loudness, now)
                 level = packet.extensions[producer.plan.level_extension or 0]
+                if not self.loudest.passes(member, loudness, self._microphones, now):
+                    self.counters.not_loudest += 1
+                    for consumer in producer.consumers:
+                        consumer.skip(packet)
+                    return []
         return self._forward(producer, packet, info, level, now)
 
     def _forward(

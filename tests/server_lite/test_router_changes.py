@@ -6,6 +6,7 @@ import pytest
 
 from rtc import rtcp, rtx
 from rtc.rtp import RtpPacket
+from server_lite.loudest import VOICES
 from server_lite.router import Router
 from tests.server_lite.call_of_packets import (
     MID_ID,
@@ -156,7 +157,7 @@ def test_one_who_left_leaves_nothing_behind(call: Call) -> None:
 
 
 def test_a_hundred_members_in_one_room() -> None:
-    """Everybody hears everybody; each packet reaches the 99 others, once."""
+    """All speak equally loud: the three who began reach the 99 others, each packet once."""
     call = Call()
     members = [f"m{n}" for n in range(100)]
     sources = [SoundSource(call, member, f"s-{member}", 1000 + n) for n, member in enumerate(members)]
@@ -177,8 +178,8 @@ def test_a_hundred_members_in_one_room() -> None:
         call.pass_time(0.02)
     for member, own in zip(members, sources, strict=True):
         heard = [int.from_bytes(p.payload[1:], "big") for p in call.rtp[member]]
-        assert len(heard) == 99 * rounds
-        assert set(heard) == {source.ssrc for source in sources} - {own.ssrc}
+        wanted = {source.ssrc for source in sources[:VOICES]} - {own.ssrc}
+        assert sorted(heard) == sorted([*wanted] * rounds)
     assert call.router.counters.packets_in == 100 * rounds
     for member in members:
         call.router.remove_member(member)

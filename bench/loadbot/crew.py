@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ MEMBERS_PER_PROCESS: Final = 60
 #: Seconds for what is on its way to come after the last packet was sent.
 _TAIL: Final = 0.5
 _ANSWER_TIMEOUT: Final = 30.0
+#: The share of a core above which a process of the load is no judge of delays any more.
+_BUSY: Final = 0.85
 
 #: What must not happen on a path without losses, as sentences.
 _CHECKS: Final[dict[str, str]] = {
@@ -90,7 +93,7 @@ def share(server: str, where: str, members: int, publishers: int, scenario: str)
     edges = [number * members // processes for number in range(processes + 1)]
     return [
         Task(server, where, begin, end - begin, publishers, scenario)
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in itertools.pairwise(edges)
     ]
 
 
@@ -116,6 +119,7 @@ def merge(reports: Sequence[Mapping[str, Any]], members: int) -> dict[str, Any]:
             "p99": delays.percentile(0.99),
             "max": delays.percentile(1.0),
         },
+        "busiest_process": max((report["cpu"] for report in reports), default=0.0),
         "speakers": next((report["speakers"] for report in reports), []),
     }
     failures = [sentence for report in reports for sentence in report["failures"]]
@@ -131,6 +135,8 @@ def complaints(merged: Mapping[str, Any]) -> list[str]:
     streams = merged["streams"]
     if streams["seen"] != streams["expected"]:
         found.append(f"{streams['seen']} streams came instead of {streams['expected']}.")
+    if merged["busiest_process"] > _BUSY:
+        found.append("The load itself was short of CPU: what it says of delays and losses is its own.")
     if streams["expected"] and not merged["frames"]:
         found.append("No whole frame came.")
     return found + [words.format(merged[name]) + "." for name, words in _CHECKS.items() if merged[name]]
@@ -154,7 +160,7 @@ def turn_complaints(speakers: Sequence[str | None], seconds: float, turn: float)
     found = []
     if strangers := set(named) - {"load-0", "load-1"}:
         found.append(f"Named as speaking, but silent: {', '.join(sorted(strangers))}.")
-    changes = sum(a != b for a, b in zip(named, named[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(named))
     if changes < seconds / turn - 2:
         found.append(f"The speaker changed {changes} times in {seconds:.0f} s of turns of {turn:.0f} s.")
     return found

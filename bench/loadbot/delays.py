@@ -1,4 +1,4 @@
-"""Delays in buckets of a tenth of a millisecond: small, and of several processes they add up."""
+"""Delays in buckets: small enough for one line of JSON, and those of several processes add up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 BUCKET_MS: Final = 0.1
+#: From here (100 ms) buckets are ten times as wide.
+_COARSE: Final = 1000
 #: Everything slower is counted in the last bucket: two seconds.
 _LAST: Final = 20_000
 
@@ -18,7 +20,8 @@ class Delays:
         self._buckets = Counter({int(key): count for key, count in (buckets or {}).items()})
 
     def add(self, seconds: float) -> None:
-        self._buckets[min(_LAST, max(0, int(seconds * 1e4)))] += 1
+        bucket = min(_LAST, max(0, int(seconds * 1e4)))
+        self._buckets[bucket if bucket < _COARSE else bucket - bucket % 10] += 1
 
     def add_all(self, other: Delays) -> None:
         self._buckets.update(other._buckets)

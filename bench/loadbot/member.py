@@ -6,13 +6,13 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from bench.loadbot.path import MediaPath
-from bench.loadbot.sending import SOUND_MID, VIDEO_MID, Sending, section
+from bench.loadbot.sending import SOUND_MID, Sending, section
 from rtc.invitation import Invitation
 from rtc.sdp import SdpError, SessionDescription
 from rtc.signalling import MAX_STREAMS, Message, Request, dump_message, parse_server_message
@@ -188,10 +188,9 @@ class HearthMember:
         slots = list(self._slots)
         offer = SessionDescription(self.path.transport.local_parameters("active"))
         offer.sections = [] if self._sending is None else self._sending.sections()
-        sources: list[Any] = []
+        sources: list[media_messages.Sending] = []
         for made in offer.sections:
-            source = "microphone" if made.mid == SOUND_MID else "camera"
-            assert made.mid in (SOUND_MID, VIDEO_MID)
+            source: media_messages.Source = "microphone" if made.mid == SOUND_MID else "camera"
             sources.append(media_messages.Sending(mid=made.mid, source=source))
         offer.sections += [section(slot.kind, slot.mid, "recvonly") for slot in slots]
         if not offer.sections:

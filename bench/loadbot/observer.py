@@ -1,4 +1,4 @@
-"""Checks one stream packet by packet, without a decoder: order, gaps, whole frames, the right sender, the age.
+"""Checks one stream packet by packet, without a decoder: order, gaps, whole frames, sender, age.
 
 Cheap on purpose: a process watches ten thousand packets a second and more. What it sees is what the path
 brought, before any repair.
@@ -70,9 +70,8 @@ class StreamObserver:
         found = self._found
         found.lost = len(self._missing) + self._lost_beyond
         stamped = self._senders.total()
-        right = (
-            self._senders[self.sender] if self.sender is not None else max(self._senders.values(), default=0)
-        )
+        most = max(self._senders.values(), default=0)
+        right = most if self.sender is None else self._senders[self.sender]
         found.wrong_sender = stamped - right
         return found
 

@@ -14,7 +14,8 @@ _FORMAT: Final = struct.Struct(">4sIIQ")
 _MAGIC: Final = b"HLB1"
 STAMP_BYTES: Final = _FORMAT.size
 
-#: CELT, full band, 20 ms, mono, any number of frames (RFC 6716 section 3.1), then: constant rate, padded, one.
+#: CELT, full band, 20 ms, mono, any number of frames (RFC 6716 section 3.1);
+#: constant rate, padded, one frame.
 _OPUS_HEAD: Final = bytes((0xF8 | 0x03, 0x41, STAMP_BYTES))
 _KEY_HEADER: Final = b"\x9d\x01\x2a" + struct.pack("<HH", 640, 360)
 _SMALLEST_FRAME: Final = STAMP_BYTES + 16

@@ -1,6 +1,6 @@
 """One process of light members: told what to do by a line of JSON, reports in lines of JSON.
 
-Lines in: first the `Task`; then `{"do": "mark"}`, `{"do": "hush"}` (send nothing more) and `{"do": "report"}`.
+Lines in: first the `Task`; then `{"do": "mark"}`, `{"do": "hush"}` (send nothing more), `{"do": "report"}`.
 The end of the input ends the process. Lines out: `ready`, `mark`, `hushed`, `report`.
 """
 
@@ -71,6 +71,7 @@ class Worker:
         self._task = task
         self._scenario = SCENARIOS[task.scenario]
         self._failures: list[str] = []
+        self._ready = self._cpu = 0.0
         certificate = Certificate()
         self.members: list[Member] = []
         for number in range(task.first, task.first + task.members):
@@ -89,8 +90,9 @@ class Worker:
                 await asyncio.sleep(gap)
         await asyncio.gather(*coming)
         deadline = time.monotonic() + READY_TIMEOUT
-        while not self._flowing() and time.monotonic() < deadline:
+        while not self._flowing() and time.monotonic() < deadline:  # noqa: ASYNC110 - packets set no event
             await asyncio.sleep(0.1)
+        self._ready, self._cpu = time.monotonic(), time.process_time()
 
     def mark(self) -> dict[str, Any]:
         """Packets received and sent until now."""
@@ -116,6 +118,7 @@ class Worker:
             "expected_streams": sum(self._task.expected(member.number) for member in self.members),
             "joins": [m.join_seconds for m in self.members if m.join_seconds is not None],
             "speakers": self.members[0].speakers if self.members else [],
+            "cpu": round((time.process_time() - self._cpu) / max(0.1, time.monotonic() - self._ready), 3),
             "failures": self._failures,
             **self.mark(),
         }

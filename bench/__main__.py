@@ -23,7 +23,10 @@ BENCHES: dict[str, tuple[str, str]] = {
 
 
 def run_bench(name: str, peers: Sequence[str] = ()) -> dict[str, Any]:
-    """Run the named bench, beside `peers` where it can choose; its JSON form, checked. RuntimeError when it does not keep the promised form."""
+    """Run the named bench, beside `peers` where it can choose; its JSON form, checked.
+
+    RuntimeError when it does not keep the promised form.
+    """
     module = importlib.import_module(BENCHES[name][0])
     outcome = module.run(peers) if peers else module.run()
     result = outcome.to_dict() if isinstance(outcome, Result) else dict(outcome)

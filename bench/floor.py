@@ -1,8 +1,8 @@
 """The least that a machine must do to forward: encrypt each packet for each receiver and send it.
 
 `python -m bench.floor PORT RECEIVERS SECONDS`: the same packets at the same times as one publisher of the
-scenario `forwarding` sends, each sealed with AES-256-GCM under a key of each receiver and sent with sendmmsg to
-PORT on the loopback. Nothing is received, decided, rewritten or kept. Prints one line of JSON:
+scenario `forwarding` sends, each sealed with AES-256-GCM under a key of each receiver and sent with sendmmsg
+to PORT on the loopback. Nothing is received, decided, rewritten or kept. Prints one line of JSON:
 `{"packets", "cpu_seconds"}`.
 """
 

@@ -3,8 +3,8 @@
 One publisher (1.5 Mbit/s of VP8, and Opus) to 1, 10, 20 and 50 receivers, then ten members all to all. Light
 members, the same for every server, are in processes of their own, so that only the server's own CPU is in its
 number; what they receive is decrypted and checked packet by packet. Servers take turns, round by round; the
-best of each CPU number counts, because other work on the machine can only make it worse, and the worst of each
-loss and delay.
+best of each CPU number counts, because other work on the machine can only make it worse, and the worst of
+each loss and delay.
 """
 
 from __future__ import annotations

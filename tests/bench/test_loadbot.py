@@ -36,7 +36,7 @@ def test_three_members_get_each_others_streams(tmp_path: Path, capsys: pytest.Ca
 def test_who_is_not_let_in_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with ServerProcess(*LOOPBACK) as server:
         right = Invitation.parse(server.open_meeting().link)
-        wrong = Invitation(right.host, right.port, right.room, new_token())
+        wrong = Invitation(right.host, right.port, new_token(), right.room)
         code = main(["--join", wrong.link, "--members", "2", "--seconds", "0.1"])
     assert code == 1
     said = capsys.readouterr().err

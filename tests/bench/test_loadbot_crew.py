@@ -10,6 +10,7 @@ from bench.loadbot import __main__ as command
 from bench.loadbot.crew import complaints, merge, share, turn_complaints
 from bench.loadbot.scenarios import SCENARIOS, Scenario
 from bench.loadbot.worker import Task
+from rtc.invitation import Invitation, new_token
 
 LINK = "http://127.0.0.1:8443/join/k7m2nqrx4p#AAAAAAAAAAAAAAAA"
 
@@ -111,9 +112,7 @@ def test_the_announced_speakers_are_judged() -> None:
 def test_a_wrong_command_is_answered(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rtc.invitation import Invitation, new_token
-
-    link = Invitation("127.0.0.1", 9, "k7m2nqrx4p", new_token()).link
+    link = Invitation("127.0.0.1", 9, new_token(), "k7m2nqrx4p").link
     assert command.main(["--join", link, *arguments]) == 2
     assert words in capsys.readouterr().err
 

@@ -11,18 +11,24 @@ from typing import Any
 
 from bench.result import Result, complaints, table, write_json
 
+#: Benches whose `run` takes the names of peers to measure as well.
+WITH_PEERS = ("sfu",)
 #: name -> (module with `run() -> Result`, what it measures)
 BENCHES: dict[str, tuple[str, str]] = {
     "first-call": ("bench.first_call", "a whole call: join time, pixel to pixel, CPU of client and server"),
     "packets": ("bench.packets", "parse, write and rewrite RTP and RTCP packets"),
+    "sfu": ("bench.sfu", "CPU of a server per forwarded packet; --peers janus sets that beside it"),
     "media-costs": ("bench.media_costs", "encode, decode, mix and paint, per picture and per sound frame"),
 }
 
 
-def run_bench(name: str) -> dict[str, Any]:
-    """Run the named bench; its JSON form, checked. RuntimeError when it does not keep the promised form."""
+def run_bench(name: str, peers: Sequence[str] = ()) -> dict[str, Any]:
+    """Run the named bench, beside `peers` where it can choose; its JSON form, checked.
+
+    RuntimeError when it does not keep the promised form.
+    """
     module = importlib.import_module(BENCHES[name][0])
-    outcome = module.run()
+    outcome = module.run(peers) if peers else module.run()
     result = outcome.to_dict() if isinstance(outcome, Result) else dict(outcome)
     if found := complaints(result):
         raise RuntimeError(f"The bench {name} gave a result in a wrong form: {'; '.join(found)}.")
@@ -40,12 +46,17 @@ def main(argv: Sequence[str] | None = None, benches: Mapping[str, tuple[str, str
     )
     parser.add_argument("name", nargs="?", choices=sorted(benches), metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    parser.add_argument("--peers", default="", metavar="A,B", help="sfu: other servers to measure in turns")
     options = parser.parse_args(argv)
     if options.name is None:
         print(f"Which bench?\n{listing}")
         return 2
+    peers = [name for name in options.peers.split(",") if name]
+    if peers and options.name not in WITH_PEERS:
+        print(f"The bench {options.name} has no peers to choose.", file=sys.stderr)
+        return 2
     try:
-        result = run_bench(options.name)
+        result = run_bench(options.name, peers)
         print(table(result))
         if options.json is not None:
             write_json(result, options.json)

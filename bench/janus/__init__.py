@@ -1,0 +1,1 @@
+"""Janus (its videoroom plugin) as a peer of the bench sfu, where it is installed."""

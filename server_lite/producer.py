@@ -23,6 +23,7 @@ class Producer:
     def __init__(self, producer_id: str, member: str, plan: ProducerPlan) -> None:
         self.id, self.member, self.plan = producer_id, member, plan
         self.paused = False
+        self.held_back = False  # others are louder: nothing of it is forwarded just now
         self.consumers: list[Consumer] = []
         self.ssrc: int | None = plan.ssrcs[0] if plan.ssrcs else None
         self.statistics = ReceptionStatistics(plan.clock_rate)

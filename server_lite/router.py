@@ -233,9 +233,12 @@ class Router:
                 level = packet.extensions[producer.plan.level_extension or 0]
                 if not self.loudest.passes(member, loudness, self._microphones, now):
                     self.counters.not_loudest += 1
-                    for consumer in producer.consumers:
-                        consumer.skip(packet)
+                    producer.held_back = True
                     return []
+                if producer.held_back:  # as after a mute: once, not for each packet that was left out
+                    producer.held_back = False
+                    for consumer in producer.consumers:
+                        consumer.show(producer.id)
         return self._forward(producer, packet, info, level, now)
 
     def _forward(

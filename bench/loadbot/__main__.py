@@ -14,6 +14,7 @@ from bench.loadbot.member import LoadError
 from bench.loadbot.scenarios import SCENARIOS
 from rtc.invitation import Invitation, InvitationError
 from rtc.signalling import MAX_STREAMS
+from server_lite.loudest import LARGE_ROOM
 
 #: Members that one call of this program starts at most, and seconds that it lasts at most.
 MOST_MEMBERS = 1000
@@ -77,6 +78,11 @@ def _problem(link: str, members: int, publishers: int, seconds: float, scenario:
     if publishers * SCENARIOS[scenario].streams > MAX_STREAMS - 2:
         most = (MAX_STREAMS - 2) // SCENARIOS[scenario].streams
         return f"A member can receive {MAX_STREAMS} streams at most: take {most} publishers or fewer."
+    if publishers > LARGE_ROOM:
+        return (
+            f"Beyond {LARGE_ROOM} microphones the server forwards the loudest only, which the load bot would "
+            f"take for losses: take {LARGE_ROOM} publishers or fewer."
+        )
     return ""
 
 

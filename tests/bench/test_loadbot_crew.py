@@ -107,6 +107,7 @@ def test_the_announced_speakers_are_judged() -> None:
         (["--members", "2", "--publishers", "3"], "no more publishers"),
         (["--seconds", "0"], "more than 0"),
         (["--members", "90"], "take 63 publishers"),
+        (["--members", "11"], "take 10 publishers"),
     ],
 )
 def test_a_wrong_command_is_answered(

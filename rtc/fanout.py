@@ -5,10 +5,10 @@ Python (`rtc/fanout_twin.py`), which is the reference and serves where the kerne
 same bytes for the same calls; tests/rtc/test_fanout_differential.py holds them to it. docs/fanout.md tells
 the rules that both follow to the letter.
 
-Decisions are made outside, once a packet: `receive` gives records, the router answers with a verdict for each,
-`forward` carries it out for all destinations, `flush` sends. What changes rarely (who gets what, which layer)
-is told when it changes. Times are integers in microseconds of one monotonic clock. Handles are small ints; a
-handle that is not open raises ValueError. Key material goes in and never comes out.
+Decisions are made outside, once a packet: `receive` gives records, the router answers with a verdict for
+each, `forward` carries it out for all destinations, `flush` sends. What changes rarely (who gets what, which
+layer) is told when it changes. Times are integers in microseconds of one monotonic clock. Handles are small
+ints; a handle that is not open raises ValueError. Key material goes in and never comes out.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class Fanout(Protocol):
         """Datagrams from `address` (a sockaddr, or any key of 1..32 bytes) are that peer's; -1: nobody's."""
 
     def set_address(self, peer: int, address: bytes) -> None:
-        """Where datagrams to the peer go; b"" nowhere. What is no sockaddr of 16 or 28 bytes is for `take`."""
+        """Where datagrams to the peer go; b"" nowhere. No sockaddr of 16 or 28 bytes: for `take`."""
 
     def set_pace(self, peer: int, rate: int) -> None:
         """Bytes a second at most, 0 without limit. Sound and RTCP are counted but never wait."""
@@ -270,7 +270,7 @@ class Fanout(Protocol):
         """The record anew, now that a stream was opened for its SSRC (or its SSRC made a repair SSRC)."""
 
     def packet(self, index: int) -> bytes:
-        """The datagram of a record: decrypted RTP (a retransmission as the original) or RTCP, or as it came."""
+        """The datagram of a record: decrypted RTP (a repeat as the original) or RTCP, or as it came."""
 
     def address(self, index: int) -> bytes:
         """Where it came from."""
@@ -296,7 +296,7 @@ class Fanout(Protocol):
         """STUN to anybody."""
 
     def flush(self, fd: int, now: int) -> int:
-        """Sends what is ready through socket `fd` (-1: leaves it for `take`); how many must wait for the socket."""
+        """Sends what is ready through socket `fd` (-1: keeps it for `take`); how many are left over."""
 
     def next_flush(self, now: int) -> int:
         """Microseconds until a paced packet is due, 0 for at once, -1 for none."""

@@ -8,8 +8,9 @@ from rtc.fanout import ExtensionIds
 from rtc.rtp import ONE_BYTE_PROFILE, TWO_BYTE_PROFILE
 
 
-def _heads(identity: int, size: int, one_byte: bool) -> bytes:
-    return bytes((identity << 4 | size - 1,)) if one_byte else bytes((identity, size))
+def _head(identity: int, size: int, one_byte: bool) -> bytes:
+    """What stands before a value; in a form that does not fit, something that is never sent."""
+    return bytes(((identity << 4 | size - 1) & 0xFF,)) if one_byte else bytes((identity, size))
 
 
 class _Form:
@@ -19,9 +20,9 @@ class _Form:
 
     def __init__(self, ids: ExtensionIds, mid: bytes, one_byte: bool) -> None:
         self._ids, self._one_byte = ids, one_byte
-        self._mid = _heads(ids.mid, len(mid), one_byte) + mid if ids.mid and mid else b""
-        self._stamp = _heads(ids.send_time, 3, one_byte) if ids.send_time else b""
-        self._number = _heads(ids.transport_wide, 2, one_byte) if ids.transport_wide else b""
+        self._mid = _head(ids.mid, len(mid), one_byte) + mid if ids.mid and mid else b""
+        self._stamp = _head(ids.send_time, 3, one_byte) if ids.send_time else b""
+        self._number = _head(ids.transport_wide, 2, one_byte) if ids.transport_wide else b""
         self._layouts: dict[int, tuple[bytes, bytes]] = {}  # by level: what comes before the times, and after
 
     def block(self, level: int, number: int, now: int) -> bytes:
@@ -45,13 +46,13 @@ class _Form:
             body += self._stamp + (now * 262144 // 1_000_000 & 0xFFFFFF).to_bytes(3, "big")
         if self._number:
             body += self._number + number.to_bytes(2, "big")
-        body += _heads(self._ids.dependency, len(descriptor), self._one_byte) + descriptor
+        body += _head(self._ids.dependency, len(descriptor), self._one_byte) + descriptor
         return self._header(len(body)) + body + bytes(-len(body) % 4)
 
     def _layout(self, level: int) -> tuple[bytes, bytes]:
         head = self._mid
         if level >= 0 and self._ids.level:
-            head += _heads(self._ids.level, 1, self._one_byte) + bytes((level,))
+            head += _head(self._ids.level, 1, self._one_byte) + bytes((level,))
         size = len(head)
         if self._stamp:
             size += len(self._stamp) + 3
@@ -67,14 +68,15 @@ class _Form:
 class ExtensionWriter:
     """Writes the block for each packet. mid: at most 255 bytes, b"" for none; ids 0..255."""
 
-    __slots__ = ("_describes_short", "_one", "_plain", "_two", "describes", "numbered")
+    __slots__ = ("_describes_short", "_leveled", "_one", "_plain", "_two", "describes", "numbered")
 
     def __init__(self, ids: ExtensionIds, mid: bytes) -> None:
-        used = [ids.send_time, ids.transport_wide, ids.level, ids.mid if mid else 0]
-        one_byte = max(used) <= 14 and not (ids.mid and len(mid) > 16)
-        self._one: Final = _Form(ids, mid, True) if one_byte else None
+        one_byte = max(ids.send_time, ids.transport_wide, ids.mid if mid else 0) <= 14
+        one_byte = one_byte and not (ids.mid and len(mid) > 16)
+        self._one: Final = _Form(ids, mid, True)
         self._two: Final = _Form(ids, mid, False)
-        self._plain: Final = self._one or self._two
+        self._plain: Final = self._one if one_byte else self._two  # without a level
+        self._leveled: Final = self._plain if ids.level <= 14 else self._two
         self._describes_short: Final = ids.dependency <= 14
         #: Whether packets carry a transport-wide number, and descriptors.
         self.numbered: Final = ids.transport_wide != 0
@@ -85,8 +87,9 @@ class ExtensionWriter:
 
         level: the byte to write, -1 for none; number: transport-wide; now in microseconds.
         """
+        form = self._plain if level < 0 else self._leveled
         if not descriptor or not self.describes:
-            return self._plain.block(level, number, now)
-        short = self._one is not None and self._describes_short and len(descriptor) <= 16
-        form = self._one if short and self._one is not None else self._two
+            return form.block(level, number, now)
+        if not self._describes_short or len(descriptor) > 16:
+            form = self._two
         return form.described(level, number, now, descriptor)

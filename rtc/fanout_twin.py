@@ -188,9 +188,8 @@ class PythonFanout:
 
     def adopt(self, index: int, stream: int, now: int) -> Record:
         packet, entry = self._at(index), self._streams.get(stream)
-        if packet.kind != _RTP or packet.peer != entry.peer.handle:
-            raise ValueError("the record is not of the stream's peer")
-        if packet.stream == -1 and entry.peer.ssrcs.get(packet.ssrc) is entry:
+        mine = packet.kind == _RTP and packet.peer == entry.peer.handle
+        if mine and packet.stream == -1 and entry.peer.ssrcs.get(packet.ssrc) is entry:
             try:
                 entry.take(packet, now)
             except PacketError:

@@ -157,11 +157,7 @@ class Destination:
             level = -1
         elif packet.flags & _VOICE:
             level |= 0x80
-        value = b""
-        if packet.descriptor is not None and numbers.frame_number is not None:
-            was = packet.descriptor_value
-            value = was[:1] + numbers.frame_number.to_bytes(2, "big") + was[3:]
-        block = extensions.block(level, peer.next_number, now, value)
+        block = extensions.block(level, peer.next_number, now, _descriptor(packet, numbers))
         plain = (
             HEADER.pack(
                 0x90 if block else 0x80, second, numbers.sequence_number, numbers.timestamp, self.plan.ssrc
@@ -257,12 +253,21 @@ class Destination:
         numbers = sent.numbers
         payload = numbers.sequence_number.to_bytes(2, "big") + self._payload(packet, numbers)
         second = self._types[packet.codec][1] | sent.marker
-        return self._repair_packet(0x80, second, numbers.timestamp, payload, now, cluster)
+        # Without it a receiver could not tell what the repaired frame refers to.
+        descriptor = _descriptor(packet, numbers)
+        return self._repair_packet(0x80, second, numbers.timestamp, payload, now, cluster, descriptor)
 
     def _repair_packet(
-        self, first: int, second: int, timestamp: int, payload: bytes, now: int, cluster: int
+        self,
+        first: int,
+        second: int,
+        timestamp: int,
+        payload: bytes,
+        now: int,
+        cluster: int,
+        descriptor: bytes = b"",
     ) -> int:
-        block = self._extensions.block(-1, self.peer.next_number, now)
+        block = self._extensions.block(-1, self.peer.next_number, now, descriptor)
         head = HEADER.pack(
             first | 0x10 if block else first, second, self._rtx_sequence, timestamp, self.plan.rtx_ssrc
         )
@@ -289,3 +294,11 @@ class Destination:
             self._repairs,
             self._dropped,
         )
+
+
+def _descriptor(packet: Packet, numbers: Rewritten) -> bytes:
+    """The dependency descriptor with this receiver's frame number; empty where there is none."""
+    if packet.descriptor is None or numbers.frame_number is None:
+        return b""
+    was = packet.descriptor_value
+    return was[:1] + numbers.frame_number.to_bytes(2, "big") + was[3:]

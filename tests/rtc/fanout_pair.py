@@ -47,6 +47,9 @@ class Pair:
         for one in self.inputs:
             one.bind(("127.0.0.1", 0))
             one.setblocking(False)
+        self.outputs = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in self.planes]
+        for one in self.outputs:
+            one.setblocking(False)
         self.now = self.random.choice((0, 1_000_000, self.random.randrange(1 << 44)))
         self.paths: dict[int, Path] = {}
         self.sources: dict[int, Source] = {}  # by stream handle
@@ -61,7 +64,7 @@ class Pair:
     def close(self) -> None:
         for plane in self.planes:
             plane.close()
-        for one in [*self.inputs, *(path.socket for path in self.paths.values())]:
+        for one in [*self.inputs, *self.outputs, *(path.socket for path in self.paths.values())]:
             one.close()
 
     def both(self, name: str, *arguments: Any, **named: Any) -> Any:

@@ -31,6 +31,7 @@ class Source:
         self.rtx_sequence = random.randrange(65536)
         self.past: list[tuple[int, int, bool, bytes, dict[int, bytes]]] = []
         self.wants_key = True
+        self.only_temporal: int | None = None
 
     def packets(self) -> list[bytes]:
         """The next frame, in packets in the clear."""
@@ -40,7 +41,10 @@ class Source:
             self.sequence = (self.sequence + random.choice((2, 100, 600, 20000, 40000))) & 0xFFFF
         key = self.wants_key or random.random() < 0.1
         self.wants_key = False
-        match TYPES.get(self.payload_type, Codec.OPAQUE):
+        payload_type = self.payload_type
+        if random.random() < 0.02:
+            payload_type = random.choice([*TYPES, 13])
+        match TYPES.get(payload_type, Codec.OPAQUE):
             case Codec.VP8:
                 payloads = self._vp8(key)
             case Codec.H264:
@@ -57,8 +61,8 @@ class Source:
         for index, (payload, extensions) in enumerate(payloads):
             marker = index == len(payloads) - 1
             if random.random() < 0.02:  # padding only
-                found.append(self._packet(self.payload_type, False, b"", {}, padding=random.choice((1, 200))))
-            found.append(self._packet(self.payload_type, marker, payload, extensions))
+                found.append(self._packet(payload_type, False, b"", {}, padding=random.choice((1, 200))))
+            found.append(self._packet(payload_type, marker, payload, extensions))
         return found
 
     def retransmission(self) -> bytes:
@@ -131,6 +135,8 @@ class Source:
     def _vp8(self, key: bool) -> list[tuple[bytes, dict[int, bytes]]]:
         random = self.random
         temporal = 0 if key else random.choice((0, 0, 1, 2, 2))
+        if self.only_temporal is not None:
+            key, temporal = False, self.only_temporal
         self.picture = (self.picture + 1) & (0x7FFF if self.wide else 0x7F)
         if temporal == 0:
             self.tl0 = (self.tl0 + 1) & 0xFF
@@ -239,7 +245,7 @@ class Source:
                 start=start,
                 end=spatial == index and (index < spatial_count - 1 or index == count - 1),
                 attach=key and start and spatial == 0,
-                active=random.randrange(1 << shape.targets) | 1 if random.random() < 0.1 else None,
+                active=random.randrange(1 << shape.targets) if random.random() < 0.1 else None,
                 indications="".join(random.choice("-DSR") for _ in range(shape.targets))
                 if random.random() < 0.05
                 else None,

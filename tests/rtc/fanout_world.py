@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from rtc.fanout import (
     BATCH,
     MAX_DATAGRAM,
+    Codec,
     Fanout,
     Record,
 )
 from tests.rtc.fanout_changes import Changes
 from tests.rtc.fanout_pair import Path
-from tests.rtc.fanout_sources import Source
+from tests.rtc.fanout_sources import TYPES, Source
+
+
+def drain(receiver: socket.socket) -> Iterator[bytes]:
+    """All that waits in a socket."""
+    receiver.setblocking(False)
+    while True:
+        try:
+            yield receiver.recv(2048)
+        except BlockingIOError:
+            return
 
 
 class World(Changes):
@@ -232,6 +245,43 @@ class World(Changes):
             if number is not None:
                 self.numbers[destination] = number
 
+    def flush_out(self) -> None:
+        """Through a real socket, to the peers that have one."""
+        self.flush()
+        source, path = self.pick_source()
+        if source is None or path is None:
+            return
+        sealed = [self.seal(path, packet) for packet in source.packets()]
+        self.come_in([(path, data) for data in sealed if data is not None])
+        self.both("forward", b"\1" * len(self.records), self.now)
+        found = []
+        for plane, output in zip(self.planes, self.outputs, strict=True):
+            left = plane.flush(output.fileno(), self.now)
+            found.append([left, *(list(drain(one.socket)) for one in self.paths.values())])
+        self.same("flush", *found)
+        self.both("take")
+
+    def thin(self) -> None:
+        """A long run of what a receiver does not want, some of it late."""
+        for destination in self.destinations:
+            state = self.both("destination_state", destination)
+            source = self.sources.get(state.stream)
+            if source is None or TYPES[source.payload_type] != Codec.VP8:
+                continue
+            path = self.paths[self.owners[state.stream]]
+            self.both("aim", destination, state.stream, temporal=0)
+            source.only_temporal = 2
+            for _ in range(200):
+                sealed = [(path, data) for data in map(partial(self.seal, path), source.packets()) if data]
+                self.come_in(self.disturb(sealed))
+                self.both("forward", b"\1" * len(self.records), self.now)
+            source.only_temporal = None
+            self.both("aim", destination, state.stream, temporal=2)
+            for late, data in self.held[-20:]:
+                self.come_in([(late, data)])
+                self.both("forward", b"\1" * len(self.records), self.now)
+            return
+
     def look(self) -> None:
         peer = self.random.choice([*self.paths, 40])
         self.both("arrivals", peer)
@@ -244,6 +294,8 @@ WEIGHTS = {
     "noise": 8,
     "crowd": 1,
     "burst": 2,
+    "thin": 1,
+    "flush_out": 20,
     "reports": 40,
     "flush": 60,
     "aim": 30,

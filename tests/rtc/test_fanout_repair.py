@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtc.fanout import CACHE_AGE, PACER_PACKETS, REPAIRS_PER_SECOND
 from rtc.rtp import RtpPacket
+from tests.rtc.dependency_bits import L1T3, write_descriptor
 from tests.rtc.fanout_call import Call, vp8
 
 
@@ -32,6 +33,16 @@ def test_lost_packets_are_sent_again_in_a_stream_of_their_own() -> None:
         assert (repair.timestamp, repair.marker) == (first.timestamp, first.marker)
         assert set(repair.extensions) == {1, 3, 4}
     assert call.fanout.destination_state(destination).repairs == 2
+
+
+def test_a_repaired_frame_still_says_what_it_refers_to() -> None:
+    call = Call()
+    destination = call.destination(call.receiver())
+    call.fanout.aim(destination, call.stream())
+    value = write_descriptor(L1T3, 0, 9, attach=True)
+    call.comes(RtpPacket(45, 7, 0, 5, True, b"\x18av1", (), {5: value}))
+    assert call.fanout.repair(destination, [7], call.now) == 1
+    assert [packet.extensions[5] for packet in call.packets()] == [value, value]
 
 
 def test_what_is_too_old_is_not_repaired() -> None:

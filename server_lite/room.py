@@ -150,6 +150,9 @@ class Room:
     def __len__(self) -> int:
         return len(self._members)
 
+    def __contains__(self, member: str) -> bool:
+        return member in self._members
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Applies one event. Raises ProtocolError where it is refused; then nothing was changed."""
         match event:

@@ -1,0 +1,82 @@
+"""Where rooms' media is carried: in this process, or spread over workers (server_lite/workers.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from server_lite.ladder import Caps
+from server_lite.media_room import MediaRoom
+from server_lite.meeting import Events, Media
+from server_lite.peer import MediaPort
+
+
+@dataclass(frozen=True, slots=True)
+class PortCounts:
+    """Datagrams of the media port since the start."""
+
+    packets_in: int = 0
+    packets_out: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)  # by reason
+
+
+class MediaHost(Protocol):
+    """Makes the media of rooms."""
+
+    @property
+    def udp_port(self) -> int: ...
+
+    @property
+    def workers(self) -> int:
+        """Processes that forward; 0 where this one does."""
+
+    def open(self, room: str, events: Events) -> Media:
+        """The media of a new room; `events` hears what happens in it."""
+
+    def counts(self) -> PortCounts: ...
+
+    def limit(self, caps: Caps, last_n: int | None) -> None:
+        """What an overloaded server allows, in all rooms."""
+
+    async def close(self) -> None: ...
+
+
+class LocalHost:
+    """All rooms in this process."""
+
+    workers = 0
+
+    def __init__(self, port: MediaPort, video_bitrate_cap: int) -> None:
+        self._port, self._cap = port, video_bitrate_cap
+        self._rooms: dict[str, MediaRoom] = {}
+        self._limits: tuple[Caps, int | None] | None = None
+
+    @property
+    def udp_port(self) -> int:
+        return self._port.mux.port
+
+    def open(self, room: str, events: Events) -> MediaRoom:
+        media = MediaRoom(self._port, self._cap, events, on_closed=lambda: self._closed(room, media))
+        self._rooms[room] = media
+        if self._limits is not None:
+            media.limit(*self._limits)
+        return media
+
+    def counts(self) -> PortCounts:
+        mux = self._port.mux
+        return PortCounts(mux.packets_in, mux.packets_out, dict(mux.dropped))
+
+    def limit(self, caps: Caps, last_n: int | None) -> None:
+        self._limits = caps, last_n
+        for media in self._rooms.values():
+            media.limit(caps, last_n)
+
+    async def close(self) -> None:
+        for media in list(self._rooms.values()):
+            await media.close()
+        await self._port.mux.close()
+
+    def _closed(self, room: str, media: MediaRoom) -> None:
+        if self._rooms.get(room) is media:
+            del self._rooms[room]

@@ -1,0 +1,118 @@
+"""One member's path as the router sees it: what comes over it, what goes, and how much it can take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rtc.congestion import SendSideEstimator
+from rtc.fanout import ExtensionIds, Fanout
+from rtc.rtcp import ReportBlock, TransportFeedback
+from rtc.transport_feedback import FeedbackRecorder
+from server_lite import rtcp_out
+from server_lite.allocation import Allocator
+from server_lite.consumer import Consumer
+from server_lite.layer import Layer
+
+#: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths for a
+#: second; lower begins with thumbnails until probes have shown more.
+START_RATE: Final = 2_000_000
+#: Never believed to take less (thumbnails and sound), or more (100 pictures do not need it).
+MIN_RATE: Final = 60_000
+MAX_RATE: Final = 40_000_000
+#: bit/s for a peer that neither feeds back nor says what it can take: what a local network carries with ease.
+UNKNOWN_RATE: Final = 20_000_000
+#: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
+ESTIMATE_US: Final = 50_000
+
+
+class Downlink:
+    """How much may be sent to one member, and how it is spread in time."""
+
+    def __init__(self, plane: Fanout, peer: int) -> None:
+        self._plane, self._peer = plane, peer
+        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
+        self.fed_back = False  # feedback for each packet comes
+        self._capped = False  # a REMB came
+        self._ticked = 0
+        self._pace = 0
+
+    @property
+    def budget(self) -> float:
+        """bit/s of RTP that may be sent."""
+        return float(self.estimator.target) if self.fed_back or self._capped else float(UNKNOWN_RATE)
+
+    def feedback(self, packet: TransportFeedback, now: int) -> None:
+        self.fed_back = True
+        sent = self._plane.sent(self._peer, packet.base_sequence, len(packet.arrivals))
+        self.estimator.feedback(packet, sent, now)
+
+    def reported(self, blocks: Iterable[ReportBlock], streams: Mapping[int, Consumer], now: int) -> None:
+        """Receiver reports tell the loss of peers that do not feed back."""
+        lost = [block.fraction_lost for block in blocks if block.ssrc in streams]
+        if lost and not self.fed_back:
+            self.estimator.receiver_report(max(lost) / 256, None, now)
+
+    def remb(self, bitrate: int, now: int) -> None:
+        self._capped = True
+        self.estimator.remb(bitrate, now)
+
+    def tick(self, wanted: float, now: int) -> None:
+        """Paces, and probes where more than the estimate is `wanted` (bit/s)."""
+        if now - self._ticked < ESTIMATE_US:
+            return
+        self._ticked = now
+        self.estimator.tick(now)
+        pace = self.estimator.pacing_rate if self.fed_back else 0
+        if pace != self._pace:
+            self._pace = pace
+            self._plane.set_pace(self._peer, pace)
+        if not self.fed_back:
+            return
+        probe = self.estimator.probe(now, int(wanted))
+        if probe is not None:
+            self._plane.probe(self._peer, probe.size, probe.cluster, now)
+
+    def dump(self) -> dict[str, object]:
+        return {"fed_back": self.fed_back, "budget": round(self.budget), **self.estimator.dump()}
+
+
+class Path:
+    """The streams of `member` over `peer` of the plane."""
+
+    def __init__(self, member: str, plane: Fanout, peer: int, extensions: ExtensionIds) -> None:
+        self.member, self.plane, self.peer = member, plane, peer
+        self.extensions = extensions
+        self.consumers: dict[str, Consumer] = {}  # by mid
+        self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under
+        self.voice_sections: dict[str, None] = {}  # mids that carry whoever is loud, in order
+        self.layers: dict[int, Layer] = {}  # by the SSRC that the member sends under
+        self.downlink = Downlink(plane, peer)
+        self.allocator = Allocator()
+        self.sizes: dict[str, int] = {}  # heights in pixels that the member shows, by producer; 0 hidden
+        self.main: str | None = None
+        self.states: dict[str, tuple[str, str]] = {}  # producer -> what was told of it
+        self.wanted = 0.0  # bit/s for all that is asked for
+        self.due = True  # something has changed, choose anew
+        self.chosen = self.fed_back = 0
+        self._recorder = FeedbackRecorder(rtcp_out.OWN_SSRC)
+        plane.set_extensions(peer, extensions)
+
+    def set_extensions(self, extensions: ExtensionIds) -> None:
+        if extensions != self.extensions:
+            self.extensions = extensions
+            self.plane.set_extensions(self.peer, extensions)
+
+    def feed_back(self, now: int) -> int:
+        """Tells the member how its packets arrive; returns how many packets that took."""
+        if not self.extensions.transport_wide or not self.layers:
+            return 0
+        self._recorder.arrived(self.plane.arrivals(self.peer))
+        ssrc = next(iter(self.layers))
+        packets = self._recorder.build(ssrc, now)
+        for packet in packets:
+            self.plane.send_rtcp(self.peer, packet.serialize(), now)
+        return len(packets)
+
+    def dump(self) -> dict[str, object]:
+        return {"member": self.member, "wanted": round(self.wanted), **self.downlink.dump()}

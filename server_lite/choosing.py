@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from server_lite.allocation import Choice
 from server_lite.consumer import Consumer
 from server_lite.ladder import NO_CAPS, Caps, Priority, Wish
-from server_lite.last_n import LastN
+from server_lite.last_n import LastN, lowest_of
 from server_lite.loudest import LARGE_ROOM, VOICES
 from server_lite.path import Path
 
@@ -35,15 +35,42 @@ class Chooser:
         self._router = router
         self._told = told
         self._caps = NO_CAPS
-        self.last_n = LastN()
+        self._last_n = LastN()
+        self._limit: int | None = None
+        self._chosen: frozenset[str] = frozenset()  # members whose cameras are sent to everybody
+        self._places: dict[str, int] = {}
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
         """What an overloaded server allows at most."""
-        if (caps, last_n) == (self._caps, self.last_n.limit):
-            return
-        self._caps, self.last_n.limit = caps, last_n
-        for path in self._router.paths.values():
-            path.due = True
+        if (caps, last_n) != (self._caps, self._limit):
+            self._caps, self._limit = caps, last_n
+            self.choose_last_n()
+            self._all_due()
+
+    def camera_came(self, member: str) -> None:
+        self._last_n.came(member)
+        self.choose_last_n()
+
+    def camera_went(self, member: str) -> None:
+        self._last_n.went(member)
+        self.choose_last_n()
+
+    def spoke(self, member: str | None) -> None:
+        """Has the floor now."""
+        if member is not None:
+            self._last_n.spoke(member)
+            self.choose_last_n()
+        self._all_due()
+
+    def choose_last_n(self) -> None:
+        """Works out anew whose cameras are sent to everybody; those that are off take no place."""
+        off = {p.member for p in self._router.producers.values() if p.paused and p.camera}
+        settings = self._router.settings
+        chosen = self._last_n.chosen(lowest_of(settings.last_n, self._limit), off)
+        self._places = self._last_n.places()
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self._all_due()
 
     def begin(self, consumer: Consumer) -> None:
         """The consumer's source has just become its source, or began anew: nothing of before may be seen."""
@@ -85,7 +112,7 @@ class Chooser:
         held = ""
         if source.paused:
             held = "muted"
-        elif priority > Priority.STAGE and not self.last_n.includes(source.id):
+        elif priority > Priority.STAGE and source.member not in self._chosen:
             held = "last-n"
         return Wish(
             consumer.plan.mid,
@@ -104,8 +131,12 @@ class Chooser:
             return Priority.STAGE, 0
         if source.member == self._router.speaker.current:
             return Priority.SPEAKER, 0
-        order = self.last_n.rank(source.id)
-        return (Priority.REST, 0) if order is None else (Priority.RECENT, order)
+        place = self._places.get(source.member)
+        return (Priority.REST, 0) if place is None else (Priority.RECENT, place)
+
+    def _all_due(self) -> None:
+        for path in self._router.paths.values():
+            path.due = True
 
     def _apply(self, consumer: Consumer, choice: Choice, now: int) -> None:
         source = consumer.source

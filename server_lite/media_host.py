@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from server_lite.config import Settings
 from server_lite.ladder import Caps
 from server_lite.media_room import MediaRoom
 from server_lite.meeting import Events, Media
@@ -47,8 +48,8 @@ class LocalHost:
 
     workers = 0
 
-    def __init__(self, port: MediaPort, video_bitrate_cap: int) -> None:
-        self._port, self._cap = port, video_bitrate_cap
+    def __init__(self, port: MediaPort, settings: Settings) -> None:
+        self._port, self._settings = port, settings
         self._rooms: dict[str, MediaRoom] = {}
         self._limits: tuple[Caps, int | None] | None = None
 
@@ -57,7 +58,7 @@ class LocalHost:
         return self._port.mux.port
 
     def open(self, room: str, events: Events) -> MediaRoom:
-        media = MediaRoom(self._port, self._cap, events, on_closed=lambda: self._closed(room, media))
+        media = MediaRoom(self._port, self._settings, events, on_closed=lambda: self._closed(room, media))
         self._rooms[room] = media
         if self._limits is not None:
             media.limit(*self._limits)

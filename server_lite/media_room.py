@@ -14,6 +14,7 @@ from typing import Protocol
 
 from rtc.fanout import DROP, Record
 from rtc.signalling import ProtocolError, media
+from server_lite.config import Settings
 from server_lite.ladder import Caps
 from server_lite.observers import Counters
 from server_lite.peer import Acceptance, MediaPort, Peer
@@ -67,11 +68,9 @@ class MediaRoom:
     """The media of one room over `port`; `events` hears what happens, `on_closed` once when it has ended."""
 
     def __init__(
-        self, port: MediaPort, video_bitrate_cap: int, events: Events, on_closed: Callable[[], None]
+        self, port: MediaPort, settings: Settings, events: Events, on_closed: Callable[[], None]
     ) -> None:
-        self.router = Router(
-            port.mux.fanout, video_bitrate_cap, events.states_changed, events.voices_changed
-        )
+        self.router = Router(port.mux.fanout, settings, events.states_changed, events.voices_changed)
         self._port, self._events, self._on_closed = port, events, on_closed
         self._peers: dict[str, Peer] = {}
         self._wanted: dict[str, dict[str, str | None]] = {}  # member -> mid -> producer

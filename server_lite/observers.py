@@ -108,6 +108,7 @@ class Counters:
     unknown_stream: int = 0
     muted: int = 0
     not_loudest: int = 0
+    over_cap: int = 0
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0

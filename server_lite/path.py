@@ -11,6 +11,7 @@ from rtc.rtcp import ReportBlock, TransportFeedback
 from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
 from server_lite.allocation import Allocator
+from server_lite.caps import Came, MemberCap
 from server_lite.consumer import Consumer
 from server_lite.layer import Layer
 
@@ -80,9 +81,14 @@ class Downlink:
 class Path:
     """The streams of `member` over `peer` of the plane."""
 
-    def __init__(self, member: str, plane: Fanout, peer: int, extensions: ExtensionIds) -> None:
+    def __init__(
+        self, member: str, plane: Fanout, peer: int, extensions: ExtensionIds, cap: MemberCap
+    ) -> None:
         self.member, self.plane, self.peer = member, plane, peer
         self.extensions = extensions
+        self.came = [0, 0, 0, 0]  # as in caps.Came, since the last measure
+        self.pictures_until = self.sound_until = 0  # microseconds; sends too much, nothing is forwarded until then
+        self._cap, self._pictures_in, self._held = cap, 0, False
         self.consumers: dict[str, Consumer] = {}  # by mid
         self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under
         self.voice_sections: dict[str, None] = {}  # mids that carry whoever is loud, in order
@@ -102,6 +108,21 @@ class Path:
         if extensions != self.extensions:
             self.extensions = extensions
             self.plane.set_extensions(self.peer, extensions)
+
+    def hold_to_cap(self, now: int) -> bool:
+        """Counts what came since the last time; True where a pause of pictures has just ended."""
+        came = Came(*self.came)
+        self._pictures_in += came.other_octets
+        self.came = [0, 0, 0, 0]
+        paused = self._cap.measure(came, now / 1e6)
+        self.pictures_until, self.sound_until = int(paused.pictures * 1e6), int(paused.sound * 1e6)
+        before, self._held = self._held, self.pictures_until > now
+        return before and not self._held
+
+    def pictures_in(self) -> int:
+        """Octets of pictures since the last time that was asked."""
+        octets, self._pictures_in = self._pictures_in, 0
+        return octets
 
     def feed_back(self, now: int) -> int:
         """Tells the member how its packets arrive; returns how many packets that took."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rtc.fanout import Codec, StreamPlan
 from server_lite.consumer import Consumer
@@ -10,6 +10,9 @@ from server_lite.ladder import Layer as Option
 from server_lite.layer import Layer
 from server_lite.negotiation import ProducerPlan
 from server_lite.observers import Tap
+
+if TYPE_CHECKING:
+    from server_lite.path import Path
 
 #: How each codec's payloads are read, by the upper-case name in an offer.
 CODECS: Final = {
@@ -28,9 +31,10 @@ class Producer:
     """A source of one member. `plan` says how its packets look; `layers` are in the order of the offer."""
 
     def __init__(
-        self, producer_id: str, member: str, plan: ProducerPlan, group: int, *, share: bool = False
+        self, producer_id: str, path: Path, plan: ProducerPlan, group: int, *, share: bool = False
     ) -> None:
-        self.id, self.member, self.plan = producer_id, member, plan
+        self.id, self.path, self.plan = producer_id, path, plan
+        self.member = path.member
         self.group, self.share = group, share
         self.codec_names = frozenset(plan.codecs.values())
         self.paused = False
@@ -46,6 +50,10 @@ class Producer:
     @property
     def kind(self) -> str:
         return self.plan.kind
+
+    @property
+    def camera(self) -> bool:
+        return self.kind == "video" and not self.share
 
     @property
     def packets(self) -> int:

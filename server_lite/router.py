@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from rtc.errors import PacketError
 from rtc.fanout import DROP, FORWARD, ExtensionIds, Fanout, Flag, Record
 from server_lite import rtcp_out
+from server_lite.caps import MemberCap
 from server_lite.choosing import Chooser
+from server_lite.config import Settings
 from server_lite.consumer import Consumer
 from server_lite.ladder import Caps
 from server_lite.layer import Layer
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Microseconds between reception reports (RFC 3550 section 6.2 allows less for large sessions), between turns of
 #: feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each member.
+#: Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
+OVERHEAD_BYTES = 70
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
 MEASURE_US = 500_000
@@ -42,12 +46,12 @@ class Router:
     def __init__(
         self,
         plane: Fanout,
-        video_bitrate_cap: int = 2_500_000,
+        settings: Settings | None = None,
         told: Callable[[str, Mapping[str, tuple[str, str]]], None] | None = None,
         told_voices: Callable[[str, Mapping[str, str | None]], None] | None = None,
     ) -> None:
         self.plane = plane
-        self.bitrate_cap = video_bitrate_cap
+        self.settings = settings or Settings()
         self.tables = Tables(plane)
         self.producers, self.paths, self.layers = self.tables.producers, self.tables.paths, self.tables.layers
         self.speaker = ActiveSpeaker()
@@ -71,7 +75,8 @@ class Router:
             path.set_extensions(extensions)
             return
         self.drop_path(member)
-        self.paths[member] = Path(member, self.plane, peer, extensions)
+        cap = MemberCap(self.settings.member_sound, self.settings.member_pictures)
+        self.paths[member] = Path(member, self.plane, peer, extensions, cap)
 
     def drop_path(self, member: str) -> None:
         """Nothing flows to or from the member until there is a path again. Its sources stay."""
@@ -93,16 +98,18 @@ class Router:
         if old is not None and old.plan == plan and not restarted:
             return
         self._groups += 1
-        producer = Producer(producer_id, member, plan, self._groups, share=share)
+        producer = Producer(producer_id, self.paths[member], plan, self._groups, share=share)
         if old is not None:
             producer.consumers, producer.paused = old.consumers, old.paused
             self._close_streams(old)
         elif producer.kind == "audio":
             self._microphones += 1
         self.producers[producer_id] = producer
+        if producer.camera:
+            self.chooser.camera_came(member)
         for layer in producer.layers:
             if layer.ssrc:
-                self.tables.open_stream(self.paths[member], layer)
+                self.tables.open_stream(producer.path, layer)
         for consumer in producer.consumers:
             consumer.source = producer
             self.chooser.begin(consumer)
@@ -119,6 +126,8 @@ class Router:
         if producer.kind == "audio":
             self._microphones -= 1
             self._forget_voice(producer.member)
+        elif producer.camera:
+            self.chooser.camera_went(producer.member)
 
     def pause(self, producer_id: str, paused: bool, now: int) -> None:
         """While paused, packets of the source are counted and dropped."""
@@ -126,6 +135,8 @@ class Router:
         if producer is None or producer.paused == paused:
             return
         producer.paused = paused
+        if producer.camera:
+            self.chooser.choose_last_n()
         if paused:
             if producer.kind == "audio":
                 self._forget_voice(producer.member)
@@ -224,8 +235,15 @@ class Router:
             self._gaps.add(layer)
         if record.flags & Flag.KEY_START:
             layer.key_frame_began(self.plane.packet(index), record.codec, now)
+        came = producer.path.came
+        place = 0 if producer.kind == "audio" else 2
+        came[place] += 1
+        came[place + 1] += record.size + OVERHEAD_BYTES
         if producer.paused:
             self.counters.muted += 1
+            return DROP
+        if now < (producer.path.sound_until if place == 0 else producer.path.pictures_until):
+            self.counters.over_cap += 1
             return DROP
         if producer.taps:
             self._let_see(producer, layer, record, index, now)
@@ -268,6 +286,8 @@ class Router:
             if now - path.fed_back >= FEEDBACK_US:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
+                if path.hold_to_cap(now):
+                    self._go_on(path, now)
             self.chooser.tick(path, now)
         if now - self._measured >= MEASURE_US:
             elapsed, self._measured = (now - self._measured) / 1e6, now
@@ -276,7 +296,8 @@ class Router:
         if now - self._reported >= REPORT_US:
             self._reported = now
             rtcp_out.report(self, now)
-        self.speaker.tick(seconds)
+        if self.speaker.tick(seconds):
+            self.chooser.spoke(self.speaker.current)
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
         """What an overloaded server allows."""
@@ -342,6 +363,14 @@ class Router:
         for layer in producer.layers:
             if layer.waiting:
                 self.ask_key_frame(layer, now)
+
+    def _go_on(self, path: Path, now: int) -> None:
+        """A member that sent too much is forwarded again, as after a mute."""
+        for producer in self.producers.values():
+            if producer.member == path.member and producer.kind == "video":
+                for consumer in producer.consumers:
+                    self.chooser.begin(consumer)
+                self._ask_waiting(producer, now)
 
     def _ask_for_taps(self, producer: Producer, now: int) -> None:
         if producer.taps and producer.kind == "video":

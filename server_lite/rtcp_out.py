@@ -53,6 +53,6 @@ def report(router: Router, now: int) -> None:
         packet += rtcp.SourceDescription.of(OWN_SSRC, _CNAME).serialize()
         video = tuple(layer.ssrc for layer in layers if layer.producer.kind == "video")
         if video and not path.extensions.transport_wide:
-            packet += rtcp.ReceiverEstimate(OWN_SSRC, router.bitrate_cap, video).serialize()
+            packet += rtcp.ReceiverEstimate(OWN_SSRC, router.settings.video_bitrate_cap, video).serialize()
         router.counters.packets_out += 1
         router.plane.send_rtcp(path.peer, packet, now)

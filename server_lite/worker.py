@@ -18,6 +18,7 @@ from rtc.signalling import ProtocolError
 from rtc.transport import Certificate
 from rtc.udp_mux import UdpMux
 from server_lite.addresses import media_addresses
+from server_lite.config import Settings
 from server_lite.ipc import Channel
 from server_lite.media_host import LocalHost
 from server_lite.media_room import MediaRoom
@@ -44,13 +45,9 @@ class WorkerSettings:
     """What a worker is told first."""
 
     index: int
-    workers: int
-    host: str
     udp_port: int
-    advertise: tuple[str, ...]
-    forwarding: str
-    video_bitrate_cap: int
     hand_over: str  # folder of the sockets between workers
+    server: Settings  # without its owner's key
 
 
 class _Events:
@@ -130,16 +127,17 @@ class Worker:
 async def serve(sock: socket.socket) -> None:
     """Opens the port that the first message tells of, says so, and works."""
     channel = await Channel.over(sock)
-    (settings,) = await channel.receive()
-    assert isinstance(settings, WorkerSettings)
+    (told,) = await channel.receive()
+    assert isinstance(told, WorkerSettings)
+    settings = told.server
     try:
         mux = await UdpMux.open(
             settings.host,
-            settings.udp_port,
+            told.udp_port,
             kind=settings.forwarding,
             reuse_port=True,
-            worker=settings.index,
-            hand_over=settings.hand_over,
+            worker=told.index,
+            hand_over=told.hand_over,
         )
     except OSError as error:
         channel.send("failed", str(error))
@@ -147,7 +145,7 @@ async def serve(sock: socket.socket) -> None:
         return
     candidates = mux.candidates(media_addresses(settings.host, settings.advertise))
     certificate = await asyncio.to_thread(Certificate)
-    host = LocalHost(MediaPort(mux, candidates, certificate), settings.video_bitrate_cap)
+    host = LocalHost(MediaPort(mux, candidates, certificate), settings)
     channel.send("ready", mux.port)
     collector.settle()
     await Worker(channel, host).run()

@@ -17,10 +17,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
+from rtc.secret import Secret
 from rtc.signalling import ProtocolError, media
+from server_lite.config import Settings
 from server_lite.ipc import Channel
 from server_lite.ladder import Caps
 from server_lite.media_host import PortCounts
@@ -270,10 +271,12 @@ class _WorkerProcess:
 class WorkerHost:
     """Media over `count` processes, 2 or more."""
 
-    def __init__(self, settings: WorkerSettings, count: int) -> None:
+    def __init__(self, settings: Settings, udp_port: int, count: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hearth-workers-")
-        settings = replace(settings, workers=count, hand_over=str(Path(self._folder.name)))
-        self._processes = [_WorkerProcess(replace(settings, index=i)) for i in range(count)]
+        known = replace(settings, owner_key=Secret(""))
+        self._processes = [
+            _WorkerProcess(WorkerSettings(index, udp_port, self._folder.name, known)) for index in range(count)
+        ]
 
     @property
     def udp_port(self) -> int:

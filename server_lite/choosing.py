@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from server_lite.producer import Producer
     from server_lite.router import Router
 
-#: Microseconds between two choices for one receiver where nothing has changed but the estimate. Shorter reacts
-#: sooner and costs CPU for each member; what somebody asks for is done at once.
+#: Microseconds between two choices for one receiver where nothing has changed but the estimate. Shorter
+#: reacts sooner and costs CPU for each member; what somebody asks for is done at once.
 CHOOSE_US: Final = 200_000
 #: Height in pixels taken for a picture whose receiver does not say how large it is shown.
 UNSAID_HEIGHT: Final = 4320
@@ -147,7 +147,7 @@ class Chooser:
             return
         layer = source.layers[choice.layer]
         if consumer.aim(layer, choice.spatial, choice.temporal):
-            self._router.ask_key_frame(layer, now)
+            self._router.upstream.ask_key_frame(layer, now)
 
     def _tell(self, path: Path, choices: Mapping[str, Choice]) -> None:
         states = {

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rtc.fanout import DestinationPlan, Fanout
+from rtc.fanout import Codec, DestinationPlan, Fanout
 from server_lite.negotiation import ConsumerPlan
 
 if TYPE_CHECKING:
     from server_lite.layer import Layer
     from server_lite.producer import Producer
+#: How each codec's payloads are read, by the upper-case name in an offer.
+CODECS: Final = {
+    "OPUS": Codec.OPAQUE,
+    "RED": Codec.RED,
+    "VP8": Codec.VP8,
+    "H264": Codec.H264,
+    "VP9": Codec.VP9,
+    "AV1": Codec.AV1,
+}
 
 
 class Consumer:
     """Sends one producer's packets to `member` in the section `plan.mid`."""
 
-    __slots__ = ("aimed", "current", "destination", "member", "plan", "plane", "source", "spatial", "temporal")
+    __slots__ = (
+        "_codecs",
+        "aimed",
+        "current",
+        "destination",
+        "member",
+        "plan",
+        "plane",
+        "source",
+        "spatial",
+        "temporal",
+    )
 
     def __init__(self, member: str, plan: ConsumerPlan, plane: Fanout, peer: int) -> None:
-        from server_lite.producer import CODECS
-
         self.member, self.plan, self.plane = member, plan, plane
         self.source: Producer | None = None
         self.aimed: Layer | None = None  # what it shall get
         self.current: Layer | None = None  # what it gets, as far as key frames have come
         self.spatial = self.temporal = 7
+        self._codecs = frozenset(CODECS[name] for name in plan.codecs)
         self.destination = plane.open_destination(
             peer,
             DestinationPlan(
@@ -40,6 +59,10 @@ class Consumer:
     def takes(self, producer: Producer) -> bool:
         """Whether the receiver can read any codec of the producer."""
         return self.plan.kind == producer.kind and not producer.codec_names.isdisjoint(self.plan.codecs)
+
+    def reads(self, codec: int) -> bool:
+        """Whether the receiver can read packets of `codec`."""
+        return codec in self._codecs
 
     def aim(self, layer: Layer | None, spatial: int = 7, temporal: int = 7, *, cut: bool = False) -> bool:
         """What shall flow; True if a key frame of `layer` is needed for it."""

@@ -17,8 +17,8 @@ from server_lite.layer import Layer
 
 #: Frames that wait to be fetched. More rides out longer pauses of a disk; each holds up to some 100 kB.
 MAX_WAITING: Final = 300
-#: Microseconds after which a hole is given up and a key frame is asked for. Longer repairs more, and keeps what
-#: follows waiting.
+#: Microseconds after which a hole is given up and a key frame is asked for. Longer repairs more, and keeps
+#: what follows waiting.
 GIVE_UP_US: Final = 500_000
 
 _VIDEO: Final[dict[int, VideoCodec]] = {Codec.VP8: "VP8", Codec.H264: "H264"}

@@ -17,7 +17,8 @@ _MAX_BYTES: Final = 4 << 20
 
 
 class Channel:
-    """One end. `send` queues; `receive` gives the next message, or raises ConnectionError when the other end is gone."""
+    """One end. `send` queues; `receive` gives the next message, or raises ConnectionError when the other end
+    is gone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer

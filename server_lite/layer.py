@@ -12,7 +12,6 @@ from rtc.nack import NackTracker
 from rtc.reports import middle_ntp
 from rtc.rtcp import ReportBlock, SenderReport
 from rtc.rtp import RtpPacket
-
 from server_lite.ladder import Layer as Option
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Spatial times temporal layers that one stream can hold; both are numbered from 0 to 3 at most.
 SUBLAYERS: Final = 16
-#: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer of
-#: the same picture still comes. Longer freezes those who watch it; shorter mistakes a pause for the end.
+#: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer
+#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes a pause for the end.
 STALLED_US: Final = 400_000
 #: The same where it is the only layer, or all are silent: shares that rest send little.
 SILENT_US: Final = 5_000_000
@@ -59,7 +58,9 @@ class Layer:
         "waiting",
     )
 
-    def __init__(self, producer: Producer, index: int, rid: str, ssrc: int, rtx_ssrc: int, video: bool) -> None:
+    def __init__(
+        self, producer: Producer, index: int, rid: str, ssrc: int, rtx_ssrc: int, video: bool
+    ) -> None:
         self.producer, self.index, self.rid = producer, index, rid
         self.ssrc, self.rtx_ssrc = ssrc, rtx_ssrc
         self.stream = -1
@@ -88,7 +89,9 @@ class Layer:
         self.key_frames.key_frame_seen(now / 1e6)
         if codec == Codec.VP8:
             try:
-                self.height = vp8.frame_height(vp8.depacketize(RtpPacket.parse(packet).payload)[1]) or self.height
+                self.height = (
+                    vp8.frame_height(vp8.depacketize(RtpPacket.parse(packet).payload)[1]) or self.height
+                )
             except PacketError:
                 return
 

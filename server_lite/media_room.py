@@ -1,7 +1,7 @@
 """The media of one room at work: its members' paths, and the router that joins them.
 
-Runs where the media port is: in the server's process, or in a worker's (server_lite/workers.py). What is asked of
-it, and what it tells, is plain data, so that both are the same to the meeting.
+Runs where the media port is: in the server's process, or in a worker's (server_lite/workers.py). What is
+asked of it, and what it tells, is plain data, so that both are the same to the meeting.
 """
 
 from __future__ import annotations

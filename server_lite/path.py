@@ -6,17 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rtc.congestion import SendSideEstimator
+from rtc.transport_feedback import FeedbackRecorder
+
 from rtc.fanout import ExtensionIds, Fanout
 from rtc.rtcp import ReportBlock, TransportFeedback
-from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
 from server_lite.allocation import Allocator
 from server_lite.caps import Came, MemberCap
 from server_lite.consumer import Consumer
 from server_lite.layer import Layer
 
-#: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths for a
-#: second; lower begins with thumbnails until probes have shown more.
+#: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths
+#: for a second; lower begins with thumbnails until probes have shown more.
 START_RATE: Final = 2_000_000
 #: Never believed to take less (thumbnails and sound), or more (100 pictures do not need it).
 MIN_RATE: Final = 60_000
@@ -87,7 +88,10 @@ class Path:
         self.member, self.plane, self.peer = member, plane, peer
         self.extensions = extensions
         self.came = [0, 0, 0, 0]  # as in caps.Came, since the last measure
-        self.pictures_until = self.sound_until = 0  # microseconds; sends too much, nothing is forwarded until then
+        self.pictures_until = self.sound_until = (
+            0  # microseconds; sends too much, nothing is forwarded until then
+        )
+        self.waits_for_room = False  # the room gets too much, and this member sends the most
         self._cap, self._pictures_in, self._held = cap, 0, False
         self.consumers: dict[str, Consumer] = {}  # by mid
         self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rtc.fanout import Codec, StreamPlan
-from server_lite.consumer import Consumer
+from rtc.fanout import StreamPlan
+from server_lite.consumer import CODECS, Consumer
 from server_lite.ladder import Layer as Option
 from server_lite.layer import Layer
 from server_lite.negotiation import ProducerPlan
@@ -14,15 +14,6 @@ from server_lite.observers import Tap
 if TYPE_CHECKING:
     from server_lite.path import Path
 
-#: How each codec's payloads are read, by the upper-case name in an offer.
-CODECS: Final = {
-    "OPUS": Codec.OPAQUE,
-    "RED": Codec.RED,
-    "VP8": Codec.VP8,
-    "H264": Codec.H264,
-    "VP9": Codec.VP9,
-    "AV1": Codec.AV1,
-}
 #: Heights taken for the layers of a picture, highest first, until key frames tell. Only their order matters.
 _GUESSED_HEIGHTS: Final = (720, 360, 180)
 

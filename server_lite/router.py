@@ -1,4 +1,5 @@
-"""The media of one room: who sends what, and who gets it. Pure: time comes in, and the forwarding plane does it.
+"""The media of one room: who sends what, and who gets it. Pure: time comes in, and the forwarding plane
+does it.
 
 `handle_packet(record, index, now)` decides about one packet of the plane's batch, `handle_rtcp` about what
 members report, `tick` about what time brings. Media is forwarded and never decoded. Times are monotonic
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rtc.errors import PacketError
 from rtc.fanout import DROP, FORWARD, ExtensionIds, Fanout, Flag, Record
 from server_lite import rtcp_out
-from server_lite.caps import MemberCap
+from server_lite.caps import MemberCap, RoomCap
 from server_lite.choosing import Chooser
 from server_lite.config import Settings
 from server_lite.consumer import Consumer
@@ -26,13 +27,14 @@ from server_lite.path import Path
 from server_lite.producer import Producer
 from server_lite.rtcp_in import RtcpIn
 from server_lite.tables import Tables
+from server_lite.upstream import Upstream
 from server_lite.voices import VOICE, Voices
 
 log = logging.getLogger(__name__)
 
-#: Microseconds between reception reports (RFC 3550 section 6.2 allows less for large sessions), between turns of
-#: feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each member.
-#: Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
+#: Microseconds between reception reports (RFC 3550 section 6.2 allows less for large sessions), between turns
+#: of feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each
+#: member. Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
 OVERHEAD_BYTES = 70
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
@@ -41,7 +43,7 @@ MEASURE_US = 500_000
 
 class Router:
     """Streams of one room. `told(member, {producer: (state, reason)})` hears of pictures that are lowered or
-    paused for a receiver, `told_voices(member, {mid: producer})` of voices that were put into its sections."""
+    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections."""
 
     def __init__(
         self,
@@ -59,12 +61,12 @@ class Router:
         self.counters = Counters()
         self.chooser = Chooser(self, told)
         self.voices = Voices(self, told_voices)
+        self.upstream = Upstream(self)
         self._rtcp = RtcpIn(self)
+        self._cap = RoomCap(self.settings.room_pictures)
         self._microphones = 0  # sources of sound, muted or not
         self._groups = 0
-        self._gaps: set[Layer] = set()  # packets of these are missing
-        self._asking: set[Layer] = set()  # key frames of these are wanted
-        self._reported = self._measured = self._tapped = 0
+        self._reported = self._measured = 0
 
     # Who is here.
 
@@ -90,7 +92,13 @@ class Router:
         del self.paths[member]
 
     def add_producer(
-        self, producer_id: str, member: str, plan: ProducerPlan, *, restarted: bool = False, share: bool = False
+        self,
+        producer_id: str,
+        member: str,
+        plan: ProducerPlan,
+        *,
+        restarted: bool = False,
+        share: bool = False,
     ) -> None:
         """A source that `member` sends from now on. The same id again with another plan, or `restarted` on a
         new path, is the same source whose numbers begin anew: its receivers stay."""
@@ -146,7 +154,7 @@ class Router:
                 self.plane.restart_stream(layer.stream)
         for consumer in producer.consumers:
             self.chooser.begin(consumer)
-        self._ask_waiting(producer, now)
+        self.upstream.ask_waiting(producer, now)
 
     def set_consumers(self, member: str, plans: Iterable[ConsumerPlan]) -> None:
         """The sections in which `member` can receive; those not named any more end."""
@@ -189,7 +197,7 @@ class Router:
             return
         source.consumers.append(consumer)
         self.chooser.begin(consumer)
-        self._ask_waiting(source, now)
+        self.upstream.ask_waiting(source, now)
 
     def view(self, member: str, sizes: Mapping[str, int], main: str | None, now: int) -> None:
         """What `member` shows: heights in pixels by producer (0 hidden), and the big picture."""
@@ -211,7 +219,8 @@ class Router:
         self._forget_voice(member)
 
     def tap(self, producer_id: str, tap: Tap) -> Callable[[], None]:
-        """An observer gets every packet of the source as it came, whatever receivers get; returns how to end it."""
+        """An observer gets every packet of the source as it came, whatever receivers get; returns how to end
+        it."""
         producer = self.producers[producer_id]
         producer.taps.append(tap)
         return lambda: producer.taps.remove(tap) if tap in producer.taps else None
@@ -232,17 +241,18 @@ class Router:
         producer = layer.producer
         layer.received(record, now)
         if layer.nacks is not None and layer.nacks.missing:
-            self._gaps.add(layer)
+            self.upstream.gap(layer)
         if record.flags & Flag.KEY_START:
             layer.key_frame_began(self.plane.packet(index), record.codec, now)
-        came = producer.path.came
+        path = producer.path
+        came = path.came
         place = 0 if producer.kind == "audio" else 2
         came[place] += 1
         came[place + 1] += record.size + OVERHEAD_BYTES
         if producer.paused:
             self.counters.muted += 1
             return DROP
-        if now < (producer.path.sound_until if place == 0 else producer.path.pictures_until):
+        if now < path.sound_until if place == 0 else now < path.pictures_until or path.waits_for_room:
             self.counters.over_cap += 1
             return DROP
         if producer.taps:
@@ -270,18 +280,7 @@ class Router:
     def tick(self, now: int) -> None:
         """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second."""
         seconds = now / 1e6
-        for layer in [g for g in self._gaps if not self._repair(g, seconds, now)]:
-            self._gaps.discard(layer)
-        for layer in list(self._asking):
-            wanted = layer.waiting or layer.key_frames.waiting
-            if not wanted or layer.stream < 0:
-                self._asking.discard(layer)
-            elif layer.producer.consumers and not layer.producer.paused and layer.key_frames.due(seconds):
-                self._key_frame_request(layer, now)
-        if now - self._tapped >= FEEDBACK_US:
-            self._tapped = now
-            for producer in self.producers.values():
-                self._ask_for_taps(producer, now)
+        self.upstream.tick(now)
         for path in self.paths.values():
             if now - path.fed_back >= FEEDBACK_US:
                 path.fed_back = now
@@ -294,8 +293,9 @@ class Router:
             for layer in self.layers.values():
                 layer.measure(elapsed)
         if now - self._reported >= REPORT_US:
-            self._reported = now
+            elapsed, self._reported = (now - self._reported) / 1e6, now
             rtcp_out.report(self, now)
+            self._hold_room_to_cap(elapsed, now)
         if self.speaker.tick(seconds):
             self.chooser.spoke(self.speaker.current)
 
@@ -341,68 +341,20 @@ class Router:
 
     def _waiting(self, layer: Layer, record: Record, now: int) -> None:
         """Some wait for a key frame of this layer: here it is, or it is asked for once more."""
+        ready = [consumer for consumer in layer.waiting if consumer.reads(record.codec)]
+        if not ready:
+            return
         if record.flags & Flag.KEY_START:
-            for consumer in layer.waiting:
+            for consumer in ready:
                 consumer.went_over()
-            layer.waiting.clear()
+            layer.waiting.difference_update(ready)
         elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.
-            self.ask_key_frame(layer, now)
-
-    # Key frames and repairs.
-
-    def ask_key_frame(self, layer: Layer, now: int) -> None:
-        """Somebody needs a key frame of this layer; few requests reach the sender."""
-        if layer.producer.kind != "video" or layer.producer.paused or layer.stream < 0:
-            return
-        self._asking.add(layer)
-        if layer.key_frames.request(now / 1e6):
-            self._key_frame_request(layer, now)
-
-    def _ask_waiting(self, producer: Producer, now: int) -> None:
-        for layer in producer.layers:
-            if layer.waiting:
-                self.ask_key_frame(layer, now)
-
-    def _go_on(self, path: Path, now: int) -> None:
-        """A member that sent too much is forwarded again, as after a mute."""
-        for producer in self.producers.values():
-            if producer.member == path.member and producer.kind == "video":
-                for consumer in producer.consumers:
-                    self.chooser.begin(consumer)
-                self._ask_waiting(producer, now)
-
-    def _ask_for_taps(self, producer: Producer, now: int) -> None:
-        if producer.taps and producer.kind == "video":
-            best = producer.ranked()[-1]
-            if any(tap.wants_key_frame_of(best, now) for tap in producer.taps):
-                self.ask_key_frame(best, now)
-
-    def _key_frame_request(self, layer: Layer, now: int) -> None:
-        path = self.paths.get(layer.producer.member)
-        if path is not None:
-            self.counters.key_frames_asked += 1
-            self.counters.packets_out += 1
-            self.plane.send_rtcp(path.peer, rtcp_out.key_frame_request(layer.ssrc), now)
-
-    def _repair(self, layer: Layer, seconds: float, now: int) -> bool:
-        """Asks for what is missing; False if there is nothing more to ask for."""
-        path = self.paths.get(layer.producer.member)
-        if layer.nacks is None or layer.stream < 0 or path is None:
-            return False
-        # Of a muted source, and of a layer that nobody gets, nothing is missed.
-        if not layer.producer.paused and layer.producer.consumers:
-            missing = layer.nacks.due(seconds)
-            if missing:
-                self.counters.nacks_sent += len(missing)
-                self.counters.packets_out += 1
-                self.plane.send_rtcp(path.peer, rtcp_out.nack(layer.ssrc, missing), now)
-        return bool(layer.nacks.missing)
+            self.upstream.ask_key_frame(layer, now)
 
     def _close_streams(self, producer: Producer) -> None:
         for layer in producer.layers:
-            self._gaps.discard(layer)
-            self._asking.discard(layer)
+            self.upstream.forget(layer)
         self.tables.close_streams(producer)
 
     def _forget_voice(self, member: str) -> None:

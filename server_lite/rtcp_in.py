@@ -50,7 +50,7 @@ class RtcpIn:
     def _key_frame(self, consumer: Consumer, now: int) -> None:
         layer = consumer.aimed or consumer.current
         if layer is not None:
-            self._router.ask_key_frame(layer, now)
+            self._router.upstream.ask_key_frame(layer, now)
 
     def _sender_report(self, path: Path, report: rtcp.SenderReport, now: int) -> None:
         layer = path.layers.get(report.ssrc)

@@ -26,7 +26,7 @@ def nack(ssrc: int, missing: tuple[int, ...]) -> bytes:
 
 
 def sender_report(consumer: Consumer, report: rtcp.SenderReport) -> bytes | None:
-    """The producer's report in this receiver's numbers, so that lip sync survives; None while nothing flows."""
+    """The producer's report in this receiver's numbers, so that lip sync survives; None while none flows."""
     state = consumer.plane.destination_state(consumer.destination)
     if state.stream < 0 or not state.packets:
         return None

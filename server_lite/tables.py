@@ -53,7 +53,8 @@ class Tables:
             source.consumers.remove(consumer)
 
     def adopt(self, member: str, record: Record, index: int, now: int) -> tuple[Layer, Record] | None:
-        """Finds the source of an SSRC nobody named, by the mid and rid in its extensions (RFC 9143, RFC 8852).
+        """Finds the source of an SSRC nobody named, by the mid and rid in its extensions (RFC 9143, RFC
+        8852).
 
         None where it is nobody's; else its layer, and the packet's record anew.
         """

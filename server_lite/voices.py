@@ -1,7 +1,7 @@
 """Sections that carry whichever voices are loud just now, for rooms with more members than sections. Pure.
 
-A receiver that has no section of its own for everybody's sound asks for a few of these; the loudest voices that it
-does not hear otherwise go into them, and it is told whose they are.
+A receiver that has no section of its own for everybody's sound asks for a few of these; the loudest voices
+that it does not hear otherwise go into them, and it is told whose they are.
 """
 
 from __future__ import annotations

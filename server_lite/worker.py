@@ -1,6 +1,7 @@
 """`python -m server_lite.worker FD`: a process that carries the media of some rooms of a server.
 
-It is told what to do over the socket pair FD and ends with it. All workers share one address; see rtc/hand_over.py.
+It is told what to do over the socket pair FD and ends with it. All workers share one address; see
+rtc/hand_over.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rooms spread over worker processes on one address. Signalling stays in this process; media is the workers'.
 
-A room is put where the fewest members are, and stays there. A worker that dies is started again: its rooms are
-opened anew on it, and their members find a new path by themselves, with their signalling untouched.
+A room is put where the fewest members are, and stays there. A worker that dies is started again: its rooms
+are opened anew on it, and their members find a new path by themselves, with their signalling untouched.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 START_S: Final = 20.0
 ANSWER_S: Final = 10.0
 STOP_S: Final = 5.0
-#: Seconds before a worker that died is started again. Shorter brings rooms back sooner; a worker that cannot live
-#: would take the whole machine.
+#: Seconds before a worker that died is started again. Shorter brings rooms back sooner; a worker that cannot
+#: live would take the whole machine.
 RESTART_S: Final = 0.5
 
 _BUSY: Final = "The meeting's media is being started again. Try again in a moment."
@@ -182,7 +182,7 @@ class _WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "server_lite.worker", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+            self._process = _started(command, theirs.fileno())
         channel = await Channel.over(ours)
         channel.send(self._settings)
         try:
@@ -275,7 +275,8 @@ class WorkerHost:
         self._folder = tempfile.TemporaryDirectory(prefix="hearth-workers-")
         known = replace(settings, owner_key=Secret(""))
         self._processes = [
-            _WorkerProcess(WorkerSettings(index, udp_port, self._folder.name, known)) for index in range(count)
+            _WorkerProcess(WorkerSettings(index, udp_port, self._folder.name, known))
+            for index in range(count)
         ]
 
     @property
@@ -311,6 +312,10 @@ class WorkerHost:
     async def close(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._processes))
         self._folder.cleanup()
+
+
+def _started(command: list[str], fd: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL)
 
 
 def _sum(counts: list[PortCounts]) -> PortCounts:

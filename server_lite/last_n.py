@@ -1,7 +1,7 @@
 """Whose camera is sent in a large room: that of the last N who spoke. Pure.
 
-What receivers ask for by name (a pinned picture, the main one, shares) comes on top; each pays for it out of its
-own budget. docs/layer-allocation.md tells how this meets the choice of layers.
+What receivers ask for by name (a pinned picture, the main one, shares) comes on top; each pays for it out of
+its own budget. docs/layer-allocation.md tells how this meets the choice of layers.
 """
 
 from __future__ import annotations

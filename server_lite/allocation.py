@@ -216,7 +216,7 @@ class Allocator:
         if held is not None and self._patience.is_over(now):
             safe = max(safe, held / HELD_MARGIN)
         if reshaped:  # what is sent already may be spent in another way without a test
-            safe = max(safe, min(used, budget))
+            safe = max(safe, min(self._result.used, budget))
         new = self._fill(safe)
         if not _is_better(self._steps, new, old):
             return old
@@ -281,21 +281,17 @@ class _Lowest:
     """The lowest estimate of the last HOLD_S."""
 
     def __init__(self) -> None:
-        self._lows: deque[tuple[float, float]] = deque()  # (time, budget), both rising
-        self._since: float | None = None
+        self._lows: deque[tuple[float, float]] = deque()  # (since when not below, budget), both rising
 
     def note(self, budget: float, now: float) -> float | None:
         """With this one; None while it has not been that long."""
-        lows = self._lows
-        if self._since is None:
-            self._since = now
+        lows, since = self._lows, now
         while lows and lows[-1][1] >= budget:
-            lows.pop()
-        # A low held until the next higher estimate came, so it goes by the time of that one.
-        lows.append((now, budget))
+            since, _ = lows.pop()
+        lows.append((since, budget))
         while len(lows) > 1 and lows[1][0] <= now - HOLD_S:
             lows.popleft()
-        return lows[0][1] if now - self._since >= HOLD_S else None
+        return lows[0][1] if lows[0][0] <= now - HOLD_S else None
 
 
 class _Patience:

@@ -231,11 +231,11 @@ class Allocator:
         """What the receiver has, as levels of the present ladders; of a layer that is gone the next lower."""
         levels = []
         for ladder in self._ladders:
-            producer, had = self._have.get(ladder.wish.mid, ("", ()))
-            if not had or not ladder.rungs or producer != ladder.wish.producer:
+            had = self._have.get(ladder.wish.mid)
+            if had is None or not ladder.rungs or had[0] != ladder.wish.producer:
                 levels.append(-1)
             else:
-                below = sum(fluency(layer) <= had for _, layer in ladder.rungs)
+                below = sum(fluency(layer) <= had[1] for _, layer in ladder.rungs)
                 levels.append(max(below - 1, 0))
         return levels
 

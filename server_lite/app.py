@@ -18,6 +18,9 @@ from rtc.udp_mux import UdpMux, bind
 from server_lite import http_api
 from server_lite.addresses import media_addresses
 from server_lite.config import Settings
+from server_lite.drain import Drainer
+from server_lite.load import LoadManager, Measures
+from server_lite.load_sampler import LoadSampler
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
 from server_lite.peer import MediaPort
@@ -49,11 +52,22 @@ def create_app(
         def where() -> tuple[str, int]:
             return invitation_host(settings), tcp_port or settings.port
 
-        app.state.hearth = ServerState(settings, port, Meetings(settings, port, where), tally)
+        meetings = Meetings(settings, port, where)
+        load, drainer = LoadManager(settings.load), Drainer(meetings, settings.drain_notice_s)
+
+        def limit(measures: Measures) -> None:
+            meetings.limits = measures.limits
+
+        sampler = LoadSampler(load, lambda: (mux.packets_in + mux.packets_out, octets(meetings)), limit)
+        sampling = asyncio.get_running_loop().create_task(sampler.run())
+        app.state.hearth = ServerState(settings, port, meetings, tally, load, drainer)
         try:
             yield
         finally:
-            await app.state.hearth.meetings.close()
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
+            await drainer.close()
+            await meetings.close()
             await mux.close()
 
     app = FastAPI(title="Hearth server", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -91,6 +105,12 @@ def create_app(
         return response
 
     return app
+
+
+def octets(meetings: Meetings) -> int:
+    """Bytes in and out since the start."""
+    counters = (meetings.ended, *(meeting.router.counters for meeting in meetings))
+    return sum(c.bytes_in + c.bytes_out for c in counters)
 
 
 def invitation_host(settings: Settings) -> str:

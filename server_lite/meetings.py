@@ -16,7 +16,9 @@ from pathlib import Path
 from rtc.invitation import Invitation, new_token
 from rtc.secret import Secret
 from rtc.signalling import ProtocolError, session
+from server_lite import room as events
 from server_lite.config import Settings
+from server_lite.load import Limits
 from server_lite.meeting import Meeting
 from server_lite.observers import Counters
 from server_lite.peer import MediaPort
@@ -57,6 +59,10 @@ class Meetings:
         #: What went through meetings that are gone.
         self.ended = Counters()
         self.ended_undecryptable = 0
+        #: What the load leaves of pictures and meetings; set by the load manager, read by each room's router.
+        self.limits = Limits()
+        #: Whether the server is about to stop: meetings go on, but none begins.
+        self.draining = False
         self._closing: set[asyncio.Task[None]] = set()
         self._opened: dict[str, Opened] = {}  # by room id
         self._by_token: dict[Secret, Opened] = {}
@@ -68,6 +74,7 @@ class Meetings:
 
     def open(self, title: str) -> Opened:
         """A new meeting. Where there is no place, the one that nobody was in for longest goes."""
+        self._hold_to_beginnings(None)
         if len(self._opened) >= self._settings.max_rooms:
             empty = [o for o in self._opened.values() if not len(o.meeting.room)]
             if not empty:
@@ -93,7 +100,25 @@ class Meetings:
         opened = self._by_token.get(hello.token)
         if opened is None or (hello.room is not None and hello.room != opened.meeting.room.id):
             raise ProtocolError("token-wrong", NOT_VALID, hello.id)
+        if not len(opened.meeting.room):
+            self._hold_to_beginnings(hello.id)
+        if hello.resume is None and self.members() >= self._settings.max_members_of_all:
+            raise ProtocolError(
+                "server-full",
+                f"This server holds {self._settings.max_members_of_all} people, and they are all there. "
+                "Try again later, or ask its host for another server.",
+                hello.id,
+            )
         return opened.meeting
+
+    def members(self) -> int:
+        """In all meetings, with those whose place is kept."""
+        return sum(len(o.meeting.room) for o in self._opened.values())
+
+    def announce(self, code: str, sentence: str) -> None:
+        """Everybody in every meeting is to read a sentence."""
+        for opened in list(self._opened.values()):
+            opened.meeting.happened(events.Announce(code, sentence))
 
     def by_token(self, token: Secret, room: str | None = None) -> Opened:
         opened = self._by_token.get(token)
@@ -109,6 +134,23 @@ class Meetings:
         for opened in list(self._opened.values()):
             await opened.meeting.close("server-stopping", "The meeting's server is stopping.")
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _hold_to_beginnings(self, re: int | None) -> None:
+        """Refuses a meeting that would begin now. One that has begun goes on, whatever happens."""
+        if self.draining:
+            raise ProtocolError(
+                "draining",
+                "This server is about to stop and begins no more meetings. "
+                "Try again in a few minutes, or use another server.",
+                re,
+            )
+        if not self.limits.new_rooms:
+            raise ProtocolError(
+                "overloaded",
+                "This server has too much to do for another meeting. "
+                "Try again in a few minutes, or ask its host for a larger one.",
+                re,
+            )
 
     def _end(self, opened: Opened) -> None:
         """Forgets a meeting; its invitation is worth nothing from now on."""
@@ -129,6 +171,7 @@ class Meetings:
             session.Invitation(link=invitation.link, code=invitation.code),
             new_id=new_id,
             max_members=self._settings.max_members,
+            max_publishers=self._settings.max_publishers,
             lost_grace=self._settings.lost_grace_s,
             opened_at=self._clock(),
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rtc.udp_mux import UdpMux
+from server_lite.load import LoadManager
 from server_lite.meetings import Meetings
 
 
@@ -21,7 +22,7 @@ class Tally:
     decoders_opened: int = 0
 
 
-def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
+def render(tally: Tally, mux: UdpMux, all_meetings: Meetings, load: LoadManager) -> str:
     """The text of /metrics; counts of rooms that are gone stay in it."""
     meetings = list(all_meetings)
     all_counters = [all_meetings.ended, *(m.router.counters for m in meetings)]
@@ -39,6 +40,15 @@ def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
     metric(
         "members", "gauge", "Members with a connection.", ("", sum(m.connected_members() for m in meetings))
     )
+    metric("draining", "gauge", "1 while the server waits for its end.", ("", all_meetings.draining))
+    sample = load.sample
+    metric("load_packets_per_second", "gauge", "Datagrams in and out.", ("", sample.packets))
+    metric("load_bits_per_second", "gauge", "Bits in and out.", ("", sample.bits))
+    metric("load_delay_seconds", "gauge", "How late the event loop is.", ("", sample.delay_ms / 1000))
+    metric("load_cores", "gauge", "Cores that the process uses.", ("", sample.cores))
+    metric("load_step", "gauge", "Steps in force that leave out pictures; 0 none.", ("", load.step))
+    metric("load_sheds_total", "counter", "Steps taken under load.", ("", load.sheds))
+    metric("load_recoveries_total", "counter", "Steps taken back.", ("", load.recoveries))
     for name, meaning in _ROUTER_COUNTERS.items():
         metric(f"{name}_total", "counter", meaning, ("", total(name)))
     metric(
@@ -74,6 +84,8 @@ _ROUTER_COUNTERS = {
     "unknown_stream": "Packets of no agreed stream.",
     "muted": "Packets of muted sources, dropped.",
     "not_loudest": "Packets of sound in large rooms, dropped because others were louder.",
+    "member_pauses": "Pauses of members who sent too much.",
+    "room_pauses": "Pauses of members whose room sent too much.",
     "nacks_sent": "Packets asked for again.",
     "nacks_answered": "Packets sent again.",
     "key_frames_asked": "Key frames asked of senders.",

@@ -93,6 +93,8 @@ class Counters:
     unknown_stream: int = 0
     muted: int = 0
     not_loudest: int = 0
+    member_pauses: int = 0
+    room_pauses: int = 0
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0

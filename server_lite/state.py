@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server_lite.config import Settings
+from server_lite.drain import Drainer
+from server_lite.load import LoadManager
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
 from server_lite.peer import MediaPort
@@ -16,3 +18,5 @@ class ServerState:
     port: MediaPort
     meetings: Meetings
     tally: Tally
+    load: LoadManager
+    drainer: Drainer

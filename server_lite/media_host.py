@@ -8,6 +8,8 @@ from typing import Protocol
 
 from server_lite.config import Settings
 from server_lite.ladder import Caps
+from server_lite.load import LoadManager, Measures
+from server_lite.load_sampler import LoadSampler
 from server_lite.media_room import MediaRoom
 from server_lite.meeting import Events, Media
 from server_lite.peer import MediaPort
@@ -19,6 +21,9 @@ class PortCounts:
 
     packets_in: int = 0
     packets_out: int = 0
+    octets_in: int = 0
+    octets_out: int = 0
+    forwarded: int = 0  # packets of RTP sent to receivers
     dropped: Mapping[str, int] = field(default_factory=dict)  # by reason
 
 
@@ -32,13 +37,17 @@ class MediaHost(Protocol):
     def workers(self) -> int:
         """Processes that forward; 0 where this one does."""
 
+    @property
+    def new_rooms(self) -> bool:
+        """Whether there is room for another meeting."""
+
     def open(self, room: str, events: Events) -> Media:
         """The media of a new room; `events` hears what happens in it."""
 
     def counts(self) -> PortCounts: ...
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
-        """What an overloaded server allows, in all rooms."""
+        """What this process allows in the rooms whose media it carries."""
 
     async def close(self) -> None: ...
 
@@ -47,6 +56,7 @@ class LocalHost:
     """All rooms in this process."""
 
     workers = 0
+    new_rooms = True  # the load manager of this process decides
 
     def __init__(self, port: MediaPort, settings: Settings) -> None:
         self._port, self._settings = port, settings
@@ -66,9 +76,18 @@ class LocalHost:
 
     def counts(self) -> PortCounts:
         mux = self._port.mux
-        return PortCounts(mux.packets_in, mux.packets_out, dict(mux.dropped))
+        counted = mux.fanout.counters()
+        return PortCounts(
+            mux.packets_in,
+            mux.packets_out,
+            counted["received-octets"],
+            counted["sent-octets"],
+            counted["forwarded"],
+            dict(mux.dropped),
+        )
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
+        """What an overloaded process allows, in all rooms."""
         self._limits = caps, last_n
         for media in self._rooms.values():
             media.limit(caps, last_n)
@@ -81,3 +100,16 @@ class LocalHost:
     def _closed(self, room: str, media: MediaRoom) -> None:
         if self._rooms.get(room) is media:
             del self._rooms[room]
+
+
+def host_sampler(load: LoadManager, host: MediaHost) -> LoadSampler:
+    """Measures this process, and leaves out pictures in its rooms while it has too much to do."""
+
+    def traffic() -> tuple[int, int]:
+        counts = host.counts()
+        return counts.packets_in + counts.packets_out, counts.octets_in + counts.octets_out
+
+    def apply(measures: Measures) -> None:
+        host.limit(measures.limits.caps, measures.limits.last_n)
+
+    return LoadSampler(load, traffic, apply)

@@ -109,6 +109,8 @@ class Counters:
     muted: int = 0
     not_loudest: int = 0
     over_cap: int = 0
+    member_pauses: int = 0
+    room_pauses: int = 0
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0

@@ -21,7 +21,8 @@ from rtc.udp_mux import UdpMux
 from server_lite.addresses import media_addresses
 from server_lite.config import Settings
 from server_lite.ipc import Channel
-from server_lite.media_host import LocalHost
+from server_lite.load import LoadManager
+from server_lite.media_host import LocalHost, host_sampler
 from server_lite.media_room import MediaRoom
 from server_lite.peer import MediaPort
 
@@ -70,21 +71,24 @@ class _Events:
 class Worker:
     """Serves one channel until it ends."""
 
-    def __init__(self, channel: Channel, host: LocalHost) -> None:
-        self._channel, self._host = channel, host
+    def __init__(self, channel: Channel, host: LocalHost, load: LoadManager) -> None:
+        self._channel, self._host, self._load = channel, host, load
         self._rooms: dict[str, MediaRoom] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        reporter = asyncio.get_running_loop().create_task(self._report())
+        loop = asyncio.get_running_loop()
+        sampler = host_sampler(self._load, self._host)
+        helpers = [loop.create_task(self._report()), loop.create_task(sampler.run())]
         try:
             while True:
                 await self._serve(await self._channel.receive())
         except ConnectionError:
             pass
         finally:
-            reporter.cancel()
-            await asyncio.gather(reporter, *self._tasks, return_exceptions=True)
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
             await self._host.close()
             await self._channel.close()
 
@@ -96,8 +100,6 @@ class Worker:
                 media = self._rooms.pop(room, None)
                 if media is not None:
                     self._spawn(media.close())
-            case ("limit", caps, last_n):
-                self._host.limit(caps, last_n)
             case ("dump", number, room):
                 self._channel.send("answer", number, self._rooms[room].dump())
             case ("ask", number, room, method, arguments) if method in METHODS and room in self._rooms:
@@ -117,7 +119,7 @@ class Worker:
         while True:
             await asyncio.sleep(REPORT_S)
             rooms = {name: media.snapshot() for name, media in self._rooms.items()}
-            self._channel.send("report", self._host.counts(), rooms)
+            self._channel.send("report", self._host.counts(), self._load.limits.new_rooms, rooms)
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -149,7 +151,7 @@ async def serve(sock: socket.socket) -> None:
     host = LocalHost(MediaPort(mux, candidates, certificate), settings)
     channel.send("ready", mux.port)
     collector.settle()
-    await Worker(channel, host).run()
+    await Worker(channel, host, LoadManager(settings.load)).run()
 
 
 def main() -> int:

@@ -113,8 +113,8 @@ class _WorkerProcess:
         self._numbers = itertools.count(1)
         self._rooms: dict[str, RemoteRoom] = {}
         self._runner: asyncio.Task[None] | None = None
-        self._limits: tuple[Caps, int | None] | None = None
         self.counts, self._counts_before = PortCounts(), PortCounts()
+        self.new_rooms = True
         self.port = 0
 
     @property
@@ -130,9 +130,9 @@ class _WorkerProcess:
         return sum(room.members for room in self._rooms.values())
 
     @property
-    def load(self) -> tuple[int, int]:
+    def load(self) -> tuple[bool, int, int]:
         """Where a new room goes: to the worker with the least of these."""
-        return self.members, len(self._rooms)
+        return not self.new_rooms, self.members, len(self._rooms)
 
     async def start(self) -> None:
         """Returns when the worker's port is open; raises OSError."""
@@ -148,10 +148,6 @@ class _WorkerProcess:
         if self._rooms.get(remote.room) is remote:
             del self._rooms[remote.room]
             self._send("close", remote.room)
-
-    def limit(self, caps: Caps, last_n: int | None) -> None:
-        self._limits = caps, last_n
-        self._send("limit", caps, last_n)
 
     def tell(self, room: str, method: str, arguments: tuple[Any, ...]) -> None:
         self._send("tell", room, method, arguments)
@@ -208,8 +204,6 @@ class _WorkerProcess:
                     await self._launch()
                 except OSError as error:
                     log.error("%s", error)
-            if self._limits is not None:
-                self._send("limit", *self._limits)
             for room in self._rooms:
                 self._send("open", room)
 
@@ -234,7 +228,8 @@ class _WorkerProcess:
                 remote = self._rooms.get(room)
                 if remote is not None:
                     getattr(remote.events, method)(*arguments)
-            case ("report", counts, rooms):
+            case ("report", counts, new_rooms, rooms):
+                self.new_rooms = new_rooms
                 self.counts = _sum([self._counts_before, counts])
                 for name, snapshot in rooms.items():
                     if name in self._rooms:
@@ -288,6 +283,10 @@ class WorkerHost:
         return len(self._processes)
 
     @property
+    def new_rooms(self) -> bool:
+        return any(process.new_rooms for process in self._processes)
+
+    @property
     def pids(self) -> tuple[int, ...]:
         return tuple(process.pid for process in self._processes)
 
@@ -306,8 +305,7 @@ class WorkerHost:
         return _sum([process.counts for process in self._processes])
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
-        for process in self._processes:
-            process.limit(caps, last_n)
+        """Nothing: each worker measures its own load, and no media is carried here."""
 
     async def close(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._processes))
@@ -322,4 +320,11 @@ def _sum(counts: list[PortCounts]) -> PortCounts:
     dropped: Counter[str] = Counter()
     for each in counts:
         dropped.update(each.dropped)
-    return PortCounts(sum(c.packets_in for c in counts), sum(c.packets_out for c in counts), dict(dropped))
+    return PortCounts(
+        sum(c.packets_in for c in counts),
+        sum(c.packets_out for c in counts),
+        sum(c.octets_in for c in counts),
+        sum(c.octets_out for c in counts),
+        sum(c.forwarded for c in counts),
+        dict(dropped),
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 
+from rtc.fanout_twin import PythonFanout
+
 from rtc import rtcp, vp8
 from rtc.fanout import DROP, ExtensionIds, Kind
-from rtc.fanout_twin import PythonFanout
 from rtc.header_extensions import encode_audio_level, encode_mid
 from rtc.rtcp import RtcpPacket
 from rtc.rtp import RtpPacket, is_rtcp

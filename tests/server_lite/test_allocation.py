@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from itertools import pairwise
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from server_lite.allocation import (
 )
 from server_lite.ladder import OVERSIZE, Caps, Layer, Priority, Wish, cost, fluency
 
+ROOT = Path(__file__).resolve().parents[2]
 MINUTE = 60.0
 
 
@@ -173,6 +176,27 @@ def test_what_is_larger_and_cheaper_wins() -> None:
     still = simulcast((180, 150_000), (720, 60_000))  # a picture in which nothing moves
     wish = Wish("t", "p", 720, Priority.REST, still)
     assert heights(once(70_000, [wish]), [wish]) == {"t": 720}
+
+
+def test_the_example_of_the_page_holds() -> None:
+    text = (ROOT / "docs/layer-allocation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \|(.*)\| (\d+) \|$", text, re.M)
+    assert len(rows) == 7
+    wishes = [
+        share(),
+        camera("ben", 320, Priority.SPEAKER),
+        camera("cem", 180, Priority.RECENT),
+        camera("dan"),
+        camera("eva"),
+    ]
+    for budget, told, used in rows:
+        allocation = once(int(budget) * 1000, wishes, audio=120_000)
+        shown = []
+        for wish in wishes:
+            layer = chosen_layer(wish, allocation.choices[wish.mid])
+            shown.append(f"{layer.height}@{int(layer.fps)}" if layer else "-")
+        assert [cell.strip() for cell in told.split("|")] == shown, budget
+        assert allocation.used == int(used) * 1000
 
 
 # Over time.

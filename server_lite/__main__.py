@@ -25,6 +25,7 @@ from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper
 from server_lite.http_api import MAX_DRAIN_S
+from server_lite.load import NO_MARKS, LoadMarks
 from server_lite.metrics import Tally
 from server_lite.state import ServerState
 
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         state_file=options.state,
         # The desktop program's server stops when told to; it has nowhere to send people.
         drain_s=0.0 if options.announce else options.drain,
+        load=NO_MARKS if options.never_shed else LoadMarks(),
     )
     _raise_file_limit()
     listener = _bound(_listen, settings.host, settings.port, "--port")
@@ -268,6 +270,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SECONDS",
         help="after a first SIGTERM let meetings go on for so long and begin no others (default: 0)",
+    )
+    parser.add_argument(
+        "--never-shed",
+        action="store_true",
+        help="for benches: leave out no picture and refuse no meeting, whatever the load",
     )
     parser.add_argument(
         "--announce",

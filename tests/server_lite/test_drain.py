@@ -122,6 +122,8 @@ async def test_the_owner_drains_over_http() -> None:
     async with serving() as served:
         used, empty = served.open(), served.open()
         async with served.member(used) as ann:
+            answer = await served.request("POST", "/api/drain", KEY)
+            assert answer.json()["seconds_left"] == 3600
             answer = await served.request("POST", "/api/drain", KEY, json={"seconds": 600})
             assert (answer.status_code, answer.json()) == (202, {"seconds_left": 600.0, "members": 1})
             answer = await served.request("GET", "/healthz")

@@ -25,6 +25,7 @@ from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper
 from server_lite.http_api import MAX_DRAIN_S
+from server_lite.load import NO_MARKS, LoadMarks
 from server_lite.metrics import Tally
 from server_lite.state import ServerState
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         drain_s=0.0 if options.announce else options.drain,
         forwarding=options.forwarding,
         workers=options.workers,
+        load=NO_MARKS if options.never_shed else LoadMarks(),
     )
     _raise_file_limit()
     listener = _bound(_listen, settings.host, settings.port, "--port")
@@ -284,6 +286,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         metavar="N",
         help="processes that carry media, on one address (default: 0, this one alone)",
+    )
+    parser.add_argument(
+        "--never-shed",
+        action="store_true",
+        help="for benches: leave out no picture and refuse no meeting, whatever the load",
     )
     parser.add_argument(
         "--announce",

@@ -20,6 +20,8 @@ router = APIRouter()
 MAX_BODY_BYTES = 4096
 #: Seconds, a day: a longer wait is a server that was forgotten.
 MAX_DRAIN_S = 86_400.0
+#: Seconds of a drain for which nobody said any. Longer disturbs fewer meetings.
+USUAL_DRAIN_S = 3600.0
 #: Seconds for a request's body to arrive.
 BODY_TIMEOUT_S = 10.0
 _STATUS = {
@@ -62,7 +64,7 @@ class OpenedRoom(RoomView):
 
 
 class Drain(BaseModel):
-    """How long meetings may go on; the server's setting if not said."""
+    """How long meetings may go on; what the settings say, or an hour, if it is not said."""
 
     seconds: float | None = Field(default=None, ge=0, le=MAX_DRAIN_S)
 
@@ -126,7 +128,9 @@ async def drain(request: Request, authorization: Authorization = "") -> DrainVie
         raise ProtocolError(
             "body-invalid", f'Send {{"seconds": ...}} with 0 to {MAX_DRAIN_S:.0f}, or nothing.'
         ) from None
-    seconds = state.settings.drain_s if wanted.seconds is None else wanted.seconds
+    seconds = wanted.seconds
+    if seconds is None:
+        seconds = state.settings.drain_s or USUAL_DRAIN_S
     state.drainer.begin(seconds)
     return DrainView(seconds_left=seconds, members=state.meetings.members())
 

@@ -60,6 +60,12 @@ class LoadMarks:
     cores: Marks = Marks(0.80, 0.92, 0.55)
 
 
+#: Marks that nothing passes.
+NEVER: Final = Marks(math.inf, math.inf, 0.0)
+#: For measuring a server that leaves out nothing.
+NO_MARKS: Final = LoadMarks(NEVER, NEVER, NEVER, NEVER)
+
+
 class Sample(NamedTuple):
     """The load since the sample before; the same order as LoadMarks."""
 

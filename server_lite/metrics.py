@@ -43,10 +43,12 @@ def render(tally: Tally, port: PortCounts, all_meetings: Meetings, load: LoadMan
     )
     metric("draining", "gauge", "1 while the server waits for its end.", ("", all_meetings.draining))
     sample = load.sample
-    metric("load_packets_per_second", "gauge", "Datagrams in and out.", ("", sample.packets))
-    metric("load_bits_per_second", "gauge", "Bits in and out.", ("", sample.bits))
-    metric("load_delay_seconds", "gauge", "How late the event loop is.", ("", sample.delay_ms / 1000))
-    metric("load_cores", "gauge", "Cores that the process uses.", ("", sample.cores))
+    metric("load_packets_per_second", "gauge", "Datagrams in and out.", ("", round(sample.packets)))
+    metric("load_bits_per_second", "gauge", "Bits in and out.", ("", round(sample.bits)))
+    metric(
+        "load_delay_seconds", "gauge", "How late the event loop is.", ("", round(sample.delay_ms / 1000, 4))
+    )
+    metric("load_cores", "gauge", "Cores that the process uses.", ("", round(sample.cores, 3)))
     metric("load_step", "gauge", "Steps in force that leave out pictures; 0 none.", ("", load.step))
     metric("load_sheds_total", "counter", "Steps taken under load.", ("", load.sheds))
     metric("load_recoveries_total", "counter", "Steps taken back.", ("", load.recoveries))

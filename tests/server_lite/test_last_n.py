@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server_lite.last_n import LastN, lowest_of
+from server_lite.ladder import Priority
+from server_lite.last_n import LastN, importance, lowest_of
 
 
 def room(members: str = "abcdef") -> LastN:
@@ -29,7 +30,7 @@ def test_who_speaks_takes_the_place_of_the_one_silent_for_longest() -> None:
     last.spoke("a")
     assert last.chosen(3) == set("aed")
     assert last.order == ("a", "d", "e", "f", "b", "c")
-    assert last.places()["e"] == 2
+    assert last.places() == {"a": 0, "d": 1, "e": 2, "f": 3}
 
 
 def test_people_who_take_turns_change_nothing() -> None:
@@ -55,6 +56,19 @@ def test_who_leaves_frees_a_place_and_comes_back_behind() -> None:
     last.came("a")
     last.came("b")
     assert last.dump() == list("bcdefa")
+
+
+def test_who_spoke_comes_before_who_never_did() -> None:
+    assert importance(None) == (Priority.REST, 0)
+    assert importance(0) == (Priority.SPEAKER, 0)
+    assert importance(3) == (Priority.RECENT, 3)
+    assert importance(3, main=True) == (Priority.STAGE, 0)
+    assert importance(None, screen=True) == importance(0, screen=True, main=True) == (Priority.SHARE, 0)
+    last = room("ab")
+    last.spoke("b")
+    last.went("b")
+    last.came("b")
+    assert last.places() == {}
 
 
 def test_the_strictest_limit_counts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from server_lite.ladder import ALL_TEMPORAL, Caps
 from server_lite.load import (
+    NO_MARKS,
     RECOVER_MAX_S,
     RECOVER_S,
     SHED_S,
@@ -25,6 +27,7 @@ from server_lite.load import (
     Sample,
 )
 from server_lite.load_sampler import SAMPLE_S, WAKES, LoadSampler
+from tests.server_lite.serving import KEY, serving
 from tests.support.virtual_time import VirtualTime
 
 QUIET = Sample(1000, 1e6, 1.0, 0.2)
@@ -191,6 +194,12 @@ def test_marks_that_do_not_rise_are_refused(marks: tuple[float, float, float]) -
         Marks(*marks)
 
 
+def test_a_server_that_is_measured_leaves_out_nothing() -> None:
+    manager = LoadManager(NO_MARKS)
+    for n in range(100):
+        assert manager.measure(Sample(1e9, 1e12, 1e5, 64.0), n / 2).limits == Limits()
+
+
 # The sampler.
 
 
@@ -243,6 +252,17 @@ async def test_the_sampler_sees_how_late_the_loop_is(virtual_time: VirtualTime) 
     with pytest.raises(RuntimeError, match="StopIteration"):
         await sampler.run()
     assert manager.sample.delay_ms == pytest.approx(200)
+
+
+async def test_a_running_server_refuses_meetings_in_the_end() -> None:
+    busy = Marks(1e-9, 1e-9, 0.0)  # any CPU is too much
+    async with serving(load=replace(NO_MARKS, cores=busy)) as served:
+        served.state.load.step = len(STEPS) - 1
+        async with asyncio.timeout(10):
+            while (answer := await served.request("POST", "/api/rooms", KEY)).status_code == 201:
+                pass
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert served.state.meetings.limits == Limits(2, 180, 0, False)
 
 
 def late_clock(late: float) -> Iterable[float]:

@@ -261,8 +261,8 @@ class Fanout(Protocol):
     # Packets.
 
     def receive(self, fd: int, now: int) -> Sequence[Record] | None:
-        """Up to BATCH datagrams of a non-blocking socket; None when there were none, while an empty batch means
-        that all were dropped. The batch lives until the next one."""
+        """Up to BATCH datagrams of a non-blocking socket; None when there were none, while an empty batch
+        means that all were dropped. The batch lives until the next one."""
 
     def deliver(self, data: bytes, address: bytes, now: int) -> Sequence[Record]:
         """One datagram that came another way; a batch of its own."""
@@ -345,3 +345,17 @@ COUNTERS: Final = (
     "received-octets",
     "sent-octets",
 )
+
+
+def open_fanout(kind: str = "auto") -> Fanout:
+    """The plane: "native" in C, "python" its twin, "auto" the first that can be had. Raises ImportError where
+    that one is not built."""
+    if kind != "python":
+        from rtc import _fanout
+
+        if kind == "native" or _fanout.available():
+            native: Fanout = _fanout.NativeFanout()
+            return native
+    from rtc.fanout_twin import PythonFanout
+
+    return PythonFanout()

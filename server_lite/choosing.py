@@ -150,7 +150,7 @@ class Chooser:
             self._router.upstream.ask_key_frame(layer, now)
 
     def _tell(self, path: Path, choices: Mapping[str, Choice]) -> None:
-        states = {
+        states: dict[str, tuple[str, str]] = {
             producer: (choice.state, choice.reason)
             for producer, choice in choices.items()
             if choice.reason not in ("source", "muted")

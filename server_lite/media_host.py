@@ -10,8 +10,8 @@ from server_lite.config import Settings
 from server_lite.ladder import Caps
 from server_lite.load import LoadManager, Measures
 from server_lite.load_sampler import LoadSampler
-from server_lite.media_room import MediaRoom
-from server_lite.meeting import Events, Media
+from server_lite.media_room import Events, MediaRoom
+from server_lite.meeting import Media
 from server_lite.peer import MediaPort
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rtc.congestion import SendSideEstimator
-from rtc.transport_feedback import FeedbackRecorder
-
 from rtc.fanout import ExtensionIds, Fanout
 from rtc.rtcp import ReportBlock, TransportFeedback
+from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
 from server_lite.allocation import Allocator
 from server_lite.caps import Came, MemberCap
@@ -92,6 +91,7 @@ class Path:
             0  # microseconds; sends too much, nothing is forwarded until then
         )
         self.waits_for_room = False  # the room gets too much, and this member sends the most
+        self.pauses = 0  # how often it sent too much
         self._cap, self._pictures_in, self._held = cap, 0, False
         self.consumers: dict[str, Consumer] = {}  # by mid
         self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under
@@ -121,6 +121,7 @@ class Path:
         paused = self._cap.measure(came, now / 1e6)
         self.pictures_until, self.sound_until = int(paused.pictures * 1e6), int(paused.sound * 1e6)
         before, self._held = self._held, self.pictures_until > now
+        self.pauses += self._held and not before
         return before and not self._held
 
     def pictures_in(self) -> int:

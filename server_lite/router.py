@@ -285,8 +285,10 @@ class Router:
             if now - path.fed_back >= FEEDBACK_US:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
+                pauses = path.pauses
                 if path.hold_to_cap(now):
                     self._go_on(path, now)
+                self.counters.member_pauses += path.pauses - pauses
             self.chooser.tick(path, now)
         if now - self._measured >= MEASURE_US:
             elapsed, self._measured = (now - self._measured) / 1e6, now
@@ -351,6 +353,23 @@ class Router:
         elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.
             self.upstream.ask_key_frame(layer, now)
+
+    def _hold_room_to_cap(self, elapsed: float, now: int) -> None:
+        rates = {path.member: path.pictures_in() * 8 / elapsed for path in self.paths.values()}
+        waiting = self._cap.measure(rates)
+        for path in self.paths.values():
+            waited, path.waits_for_room = path.waits_for_room, path.member in waiting
+            self.counters.room_pauses += path.waits_for_room and not waited
+            if waited and not path.waits_for_room:
+                self._go_on(path, now)
+
+    def _go_on(self, path: Path, now: int) -> None:
+        """A member that sent too much is forwarded again, as after a mute."""
+        for producer in self.producers.values():
+            if producer.path is path and producer.kind == "video":
+                for consumer in producer.consumers:
+                    self.chooser.begin(consumer)
+                self.upstream.ask_waiting(producer, now)
 
     def _close_streams(self, producer: Producer) -> None:
         for layer in producer.layers:

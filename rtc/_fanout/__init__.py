@@ -136,7 +136,9 @@ class NativeFanout:
             return result
         if result == self._lib.HF_NO_MEMORY:
             raise MemoryError
-        raise ValueError("no such handle" if result == self._lib.HF_NO_HANDLE else "an argument is out of range")
+        raise ValueError(
+            "no such handle" if result == self._lib.HF_NO_HANDLE else "an argument is out of range"
+        )
 
     # Peers.
 
@@ -148,9 +150,7 @@ class NativeFanout:
             if len(key.key) != profile.key_bytes or len(key.salt) != profile.salt_bytes:
                 raise ValueError("a key does not fit its profile")
         self._checked(
-            self._lib.hf_set_keys(
-                self._core, peer, profile, receive.key, receive.salt, send.key, send.salt
-            )
+            self._lib.hf_set_keys(self._core, peer, profile, receive.key, receive.salt, send.key, send.salt)
         )
 
     def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
@@ -309,7 +309,11 @@ class NativeFanout:
     def arrivals(self, peer: int) -> list[tuple[int, int]]:
         numbers, times = self._ffi.new("uint16_t[]", ARRIVALS), self._ffi.new("int64_t[]", ARRIVALS)
         count = self._checked(self._lib.hf_arrivals(self._core, peer, numbers, times, ARRIVALS))
-        return list(zip(self._ffi.unpack(numbers, count), self._ffi.unpack(times, count), strict=True)) if count else []
+        return (
+            list(zip(self._ffi.unpack(numbers, count), self._ffi.unpack(times, count), strict=True))
+            if count
+            else []
+        )
 
     def sent(self, peer: int, first: int, count: int) -> list[SentPacket | None]:
         if count <= 0:
@@ -352,9 +356,7 @@ class NativeFanout:
         handles = self._ffi.new("int[]", list(peers))
         sizes = self._ffi.new("int[]", [len(packet) for packet in packets])
         return self._checked(
-            self._lib.hf_floor(
-                self._core, handles, len(peers), b"".join(packets), sizes, len(packets), fd
-            )
+            self._lib.hf_floor(self._core, handles, len(peers), b"".join(packets), sizes, len(packets), fd)
         )
 
     def close(self) -> None:

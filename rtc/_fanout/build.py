@@ -1,6 +1,8 @@
-"""Builds the kernel beside this file: `python -m rtc._fanout.build [--sanitize]`. Linux, a C compiler, Python's headers.
+"""Builds the kernel beside this file: `python -m rtc._fanout.build [--sanitize]`. Linux, a C compiler,
+Python's headers.
 
-cffi writes the glue between Python and the C files; the compiler is called directly, so that nothing else is needed.
+cffi writes the glue between Python and the C files; the compiler is called directly, so that nothing else
+is needed.
 """
 
 from __future__ import annotations

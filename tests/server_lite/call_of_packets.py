@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 
-from rtc.fanout_twin import PythonFanout
-
 from rtc import rtcp, vp8
-from rtc.fanout import DROP, ExtensionIds, Kind
+from rtc.fanout import DROP, ExtensionIds, Kind, open_fanout
 from rtc.header_extensions import encode_audio_level, encode_mid
 from rtc.rtcp import RtcpPacket
 from rtc.rtp import RtpPacket, is_rtcp
 from server_lite.negotiation import ConsumerPlan, LayerPlan, ProducerPlan
 from server_lite.router import Router
+from tests.rtc.secure_end import SecureEnd
 from tests.rtc.strategies import vp8_frame, vp8_packets
 
 VP8, RTX, OPUS, H264 = 96, 97, 111, 102
@@ -62,10 +61,10 @@ def receiver_plan(mid: str, kind: str, ssrc: int, *, repairs: bool = True) -> Co
 
 
 class Call:
-    """The router over an unencrypted plane, the time in seconds, and what everybody received so far."""
+    """The router over a forwarding plane, the time in seconds, and what everybody received so far."""
 
     def __init__(self, ids: ExtensionIds = IDS) -> None:
-        self.plane = PythonFanout(clear=True)
+        self.plane = open_fanout()
         self.states: list[tuple[str, dict[str, tuple[str, str]]]] = []
         self.voices: dict[str, dict[str, str | None]] = defaultdict(dict)
         self.router = Router(
@@ -78,6 +77,7 @@ class Call:
         self.rtcp: dict[str, list[RtcpPacket]] = defaultdict(list)
         self._ids = ids
         self._peers: dict[str, int] = {}
+        self._ends: dict[str, SecureEnd] = {}
         self._ssrc = 1000
 
     @property
@@ -88,6 +88,7 @@ class Call:
         """Gives the member a path, unless it has one."""
         if member not in self._peers:
             peer = self._peers[member] = self.plane.open_peer()
+            self._ends[member] = SecureEnd(self.plane, peer)
             self.plane.route(member.encode(), peer)
             self.plane.set_address(peer, member.encode())
         if member not in self.router.paths:
@@ -104,17 +105,19 @@ class Call:
         self.plane.flush(-1, self.microseconds)
         for address, packet in self.plane.take():
             member = address.decode()
-            if is_rtcp(packet):
-                self.rtcp[member] += rtcp.parse_compound(packet)
+            opened = self._ends[member].open(packet)
+            if is_rtcp(opened):
+                self.rtcp[member] += rtcp.parse_compound(opened)
             else:
-                self.rtp[member].append(RtpPacket.parse(packet))
+                self.rtp[member].append(RtpPacket.parse(opened))
 
     def send(self, member: str, packet: RtpPacket | RtcpPacket | bytes) -> None:
         data = packet if isinstance(packet, bytes) else packet.serialize()
         self.enter(member)
         now = self.microseconds
         verdicts = bytearray()
-        for index, record in enumerate(self.plane.deliver(data, member.encode(), now)):
+        sealed = self._ends[member].seal(data)
+        for index, record in enumerate(self.plane.deliver(sealed, member.encode(), now)):
             if record.kind == Kind.RTCP:
                 self.router.handle_rtcp(member, self.plane.packet(index), now)
                 verdicts.append(DROP)

@@ -12,6 +12,7 @@ from rtc import rtcp, vp8
 from rtc.rtp import RtpPacket
 from tests.server_lite.call_of_packets import (
     LEVEL_ID,
+    MID_ID,
     Call,
     SoundSource,
     VideoSource,
@@ -171,10 +172,11 @@ def test_what_cannot_be_read_is_counted(call: Call) -> None:
     VideoSource(call, "ann", "p-ann", 11)
     for data in (b"", b"\x80", b"\x80\xc8\x00\xff", b"\x40" * 20, b"\x90\x60" + bytes(11)):
         call.send("ann", data)
-    assert call.plane.counters()["malformed"] == 4
-    assert call.router.counters.malformed == 1  # of RTCP
-    call.send("ann", RtpPacket(96, 1, 1, 11, False, b"\x90"))  # ends inside its descriptor
     assert call.plane.counters()["malformed"] == 5
+    call.send("ann", b"\x80\xc9\x00\x05" + bytes(8))  # a length that lies, under a good seal
+    assert call.router.counters.malformed == 1
+    call.send("ann", RtpPacket(96, 1, 1, 11, False, b"\x90"))  # ends inside its descriptor
+    assert call.plane.counters()["malformed"] == 6
     call.send("ann", RtpPacket(33, 1, 1, 11, False, b"\x10"))  # a payload type that was not agreed
     assert call.router.counters.unknown_stream == 1
 

@@ -143,7 +143,8 @@ def test_a_switch_is_not_seen_in_the_numbers(call: Call) -> None:
     assert continuous(got)
     pictures = [vp8.Vp8Descriptor.parse(p.payload)[0] for p in got]
     for before, after in itertools.pairwise(pictures):
-        assert before.picture_id is not None and after.picture_id is not None
+        assert before.picture_id is not None
+        assert after.picture_id is not None
         assert (after.picture_id - before.picture_id) & 0x7FFF in (0, 1)
     for (height, packet), (next_height, after) in itertools.pairwise(zip(heights(got), got, strict=True)):
         if height != next_height:
@@ -230,7 +231,7 @@ def test_in_large_rooms_the_last_speakers_are_seen_and_who_was_chosen_by_name(ca
             camera.frame()
         call.pass_time(1 / 30)
     seen = [bool(call.got("ben", ssrc)[-1:]) for ssrc in ssrcs]
-    assert seen[0] and seen[1] and seen[3]
+    assert (seen[0], seen[1], seen[3]) == (True, True, True)
     assert {p: s for _, states in call.states for p, s in states.items()}["p2"] == ("paused", "last-n")
 
 

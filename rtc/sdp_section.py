@@ -53,12 +53,14 @@ class Candidate:
     component: int = 1
     protocol: str = "udp"
     type: str = "host"
+    tcp_type: str = ""  # of TCP: active, passive or so (RFC 6544 section 4.5)
 
     def __str__(self) -> str:
-        return (
+        line = (
             f"{self.foundation} {self.component} {self.protocol} {self.priority} "
             f"{self.host} {self.port} typ {self.type}"
         )
+        return f"{line} tcptype {self.tcp_type}" if self.tcp_type else line
 
     @classmethod
     def parse(cls, value: str) -> Candidate:
@@ -73,6 +75,7 @@ class Candidate:
             host=parts[4],
             port=number(parts[5], 65535),
             type=parts[7],
+            tcp_type=parts[9][:16] if len(parts) > 9 and parts[8] == "tcptype" else "",
         )
 
 
@@ -207,35 +210,6 @@ def _encoding(section: MediaSection, key: str, value: str) -> None:
     listed = value.partition(" ")[2].split(" ")[0].split(";")[:_MAX_RIDS]
     named = [alternatives.split(",")[0].lstrip("~") for alternatives in listed]
     section.rids = [rid for rid in dict.fromkeys(named) if rid in section.rids]
-
-
-def _extend_codec(maps: dict[int, Codec], key: str, digits: str, rest: str) -> None:
-    wanted = list(maps) if digits == "*" else [number(digits, 127)]
-    for pt in wanted:
-        old = maps.get(pt)
-        if old is None:
-            continue
-        parameters, feedback = old.parameters, old.feedback
-        if key == "fmtp":
-            parameters = rest
-        elif len(feedback) < 32:
-            feedback = (*feedback, rest)
-        maps[pt] = Codec(pt, old.name, old.clock_rate, old.channels, parameters, feedback)
-
-
-def _group(section: MediaSection, words: list[str]) -> None:
-    """SSRCs that belong together: a stream and its repairs, or the encodings of one source (RFC 5576)."""
-    if len(words) == 3 and words[0] == "FID" and len(section.rtx) < 16:
-        section.rtx[number(words[1], 2**32 - 1)] = number(words[2], 2**32 - 1)
-    elif words[:1] == ["SIM"] and not section.simulcast:
-        section.simulcast = [number(word, 2**32 - 1) for word in words[1 : 1 + MAX_ENCODINGS]]
-
-
-def _order_rids(section: MediaSection, value: str) -> None:
-    """`send a;b;c` or `recv ...`: the order counts. Of alternatives the first is taken, paused or not."""
-    _, _, listed = value.strip().partition(" ")
-    named = [alternatives.split(",")[0].lstrip("~") for alternatives in listed.split(" ")[0].split(";")]
-    section.rids = [rid for rid in named[:_MAX_RIDS] if rid in section.rids]
 
 
 def section_lines(

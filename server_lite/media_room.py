@@ -49,7 +49,6 @@ class MediaSnapshot:
     """Counts of one room's media."""
 
     counters: Counters = field(default_factory=Counters)
-    undecryptable: int = 0
 
 
 class Events(Protocol):
@@ -78,7 +77,6 @@ class MediaRoom:
         self._closing: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._speaker: str | None = None
-        self._undecryptable = 0  # packets of members who left
 
     # What is asked of it.
 
@@ -148,7 +146,6 @@ class MediaRoom:
         self._accepted.pop(member, None)
         peer = self._peers.pop(member, None)
         if peer is not None:
-            self._undecryptable += peer.dropped
             task = asyncio.get_running_loop().create_task(peer.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
@@ -158,8 +155,7 @@ class MediaRoom:
         self.router.limit(caps, last_n)
 
     def snapshot(self) -> MediaSnapshot:
-        dropped = self._undecryptable + sum(p.dropped for p in self._peers.values())
-        return MediaSnapshot(self.router.counters, dropped)
+        return MediaSnapshot(self.router.counters)
 
     def dump(self) -> dict[str, object]:
         return self.router.dump()

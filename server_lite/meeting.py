@@ -128,7 +128,9 @@ class Meeting:
         if connection is None:
             return
         for producer, (state, reason) in states.items():
-            connection.tell(media.Forwarded(producer=producer, state=state, reason=reason))
+            connection.tell(
+                media.Forwarded.model_validate({"producer": producer, "state": state, "reason": reason})
+            )
 
     def voices_changed(self, member: str, voices: Mapping[str, str | None]) -> None:
         """Tells a member whose voice its sections carry."""

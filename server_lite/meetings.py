@@ -57,7 +57,6 @@ class Meetings:
         self._settings, self._host, self._where, self._clock = settings, host, where, clock
         #: What went through meetings that are gone.
         self.ended = Counters()
-        self.ended_undecryptable = 0
         #: Decides whether a meeting may begin.
         self.load = LoadManager(settings.load)
         #: Whether the server is about to stop: meetings go on, but none begins.
@@ -155,9 +154,7 @@ class Meetings:
         """Forgets a meeting; its invitation is worth nothing from now on."""
         meeting = opened.meeting
         del self._opened[meeting.room.id], self._by_token[opened.invitation.token]
-        snapshot = meeting.media.snapshot()
-        self.ended.add(snapshot.counters)
-        self.ended_undecryptable += snapshot.undecryptable
+        self.ended.add(meeting.media.snapshot().counters)
         task = asyncio.get_running_loop().create_task(meeting.close("meeting-over", "The meeting is over."))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -70,8 +70,6 @@ def render(tally: Tally, port: PortCounts, all_meetings: Meetings, load: LoadMan
     refusals = [(f'{{code="{code}"}}', float(n)) for code, n in sorted(tally.refusals.items())]
     metric("refusals_total", "counter", "Messages refused, by code.", *refusals)
     dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(port.dropped.items())]
-    failed = all_meetings.ended_undecryptable + sum(s.undecryptable for s in snapshots)
-    dropped.append(('{reason="not-decryptable"}', float(failed)))
     metric("datagrams_dropped_total", "counter", "Datagrams dropped, by reason.", *dropped)
     metric("packets_out_total", "counter", "RTP packets sent to receivers.", ("", port.forwarded))
     metric("bytes_out_total", "counter", "Bytes of all datagrams sent.", ("", port.octets_out))

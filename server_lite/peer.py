@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from rtc.fanout import DROP, Record
 from rtc.sdp import Candidate, SdpError, SessionDescription
+from rtc.server_transport import ServerTransport
 from rtc.signalling import ProtocolError, media
-from rtc.transport import Certificate, ServerTransport
+from rtc.transport import Certificate
 from rtc.udp_mux import UdpMux
 from server_lite.negotiation import ConsumerPlan, Plan, negotiate
 
@@ -57,17 +58,10 @@ class Peer:
         self._remote_ufrag = ""
         self.plan: Plan | None = None  # as committed
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dropped_before = 0  # on paths that are gone
 
     @property
     def connected(self) -> bool:
         return self._transport is not None and self._transport.connected
-
-    @property
-    def dropped(self) -> int:
-        """Packets that came but could not be decrypted: forged, replayed, too old."""
-        present = self._transport.dropped["srtp"] if self._transport is not None else 0
-        return self._dropped_before + present
 
     def accept(self, offer: media.Offer) -> Acceptance:
         """Works out the answer to `offer`; nothing is changed until it is committed. Raises ProtocolError."""
@@ -129,7 +123,6 @@ class Peer:
 
     def _retire(self, transport: ServerTransport) -> None:
         """This path carries nothing any more."""
-        self._dropped_before += transport.dropped["srtp"]
         if transport is self._transport:
             self._transport, self._remote_ufrag = None, ""
         self._spawn(transport.close())

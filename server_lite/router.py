@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 #: of feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each
 #: member. Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
 OVERHEAD_BYTES = 70
+PROBE = Flag.EMPTY | Flag.REPAIRED
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
 MEASURE_US = 500_000
@@ -238,7 +239,10 @@ class Router:
                 self.counters.unknown_stream += 1
                 return DROP
             layer, record = found
+            self._begin_waiting(layer.producer, now)
         producer = layer.producer
+        if record.flags & PROBE == PROBE:  # repairs without content: a test of the path
+            return DROP
         layer.received(record, now)
         if layer.nacks is not None and layer.nacks.missing:
             self.upstream.gap(layer)
@@ -340,6 +344,13 @@ class Router:
             producer.held_back = False
             self.plane.restart_stream(layer.stream)
         return FORWARD
+
+    def _begin_waiting(self, producer: Producer, now: int) -> None:
+        """The first layer of a source has been found: those who want it have had nothing so far."""
+        for consumer in producer.consumers:
+            if consumer.aimed is None:
+                self.chooser.begin(consumer)
+        self.upstream.ask_waiting(producer, now)
 
     def _waiting(self, layer: Layer, record: Record, now: int) -> None:
         """Some wait for a key frame of this layer: here it is, or it is asked for once more."""

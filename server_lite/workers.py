@@ -85,7 +85,7 @@ class RemoteRoom:
         total = Counters()
         total.add(self._before.counters)
         total.add(self._snapshot.counters)
-        return MediaSnapshot(total, self._before.undecryptable + self._snapshot.undecryptable)
+        return MediaSnapshot(total)
 
     def dump(self) -> dict[str, object]:
         """What this process knows; the worker has the rest."""

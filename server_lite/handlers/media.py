@@ -18,9 +18,19 @@ async def select(meeting: Meeting, member: str, message: media.Select) -> Messag
     return media.Selected(re=message.id)
 
 
+async def view(meeting: Meeting, member: str, message: media.View) -> Message:
+    meeting.view(member, message.sizes, message.main)
+    return media.Viewed(re=message.id)
+
+
 async def mute(meeting: Meeting, member: str, message: media.Mute) -> Message:
     meeting.happened(events.Mute(member, message.source, message.muted))
     return media.Muted(re=message.id)
 
 
-HANDLERS: dict[type[Message], Any] = {media.Offer: offer, media.Select: select, media.Mute: mute}
+HANDLERS: dict[type[Message], Any] = {
+    media.Offer: offer,
+    media.Select: select,
+    media.View: view,
+    media.Mute: mute,
+}

@@ -11,9 +11,10 @@ import pytest
 from aioice import stun
 
 from rtc import rtcp, transport
+from rtc.local_addresses import local_addresses_towards
 from rtc.rtp import RtpPacket
 from rtc.sdp import Candidate
-from rtc.transport import Certificate, local_addresses_towards
+from rtc.transport import Certificate
 from tests.rtc.transport_pair import CLIENT, Pair, packet, pair, until
 
 REPORT = rtcp.ReceiverReport(1).serialize()

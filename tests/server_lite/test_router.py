@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_counted(call: Call) -> None:
     assert call.router.counters.malformed == 1
     call.send("ann", RtpPacket(96, 1, 1, 11, False, b"\x90"))  # ends inside its descriptor
     assert call.plane.counters()["malformed"] == 6
-    call.send("ann", RtpPacket(33, 1, 1, 11, False, b"\x10"))  # a payload type that was not agreed
+    call.send("ann", RtpPacket(33, 2, 1, 11, False, b"\x10"))  # a payload type that was not agreed
     assert call.router.counters.unknown_stream == 1
 
 

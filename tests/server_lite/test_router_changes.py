@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtc import rtcp, rtx
+from rtc.fanout import MAX_INCOMING_SSRCS
 from rtc.rtp import RtpPacket
 from server_lite.loudest import VOICES
 from tests.server_lite.call_of_packets import (
@@ -52,7 +53,9 @@ def test_unnamed_streams_of_a_section_are_bounded(call: Call) -> None:
     call.publish("p-ann", "ann", video_plan("cam", None))
     for ssrc in range(1000, 1100):
         call.send("ann", RtpPacket(RTX, 5, 5, ssrc, False, b"\x00\x05\x10\x00", extensions={MID_ID: b"cam"}))
-    assert call.router.counters.unknown_stream >= 96
+    bounded = call.plane.counters()["too-many-streams"]
+    assert bounded == 100 - MAX_INCOMING_SSRCS
+    assert call.router.counters.unknown_stream == MAX_INCOMING_SSRCS
 
 
 def test_a_source_on_a_new_path_keeps_its_receivers(call: Call) -> None:

@@ -239,8 +239,8 @@ def test_a_member_that_sends_too_much_is_paused_and_nobody_else(call: Call) -> N
     camera, sections = joined(call, "ben")
     camera.play(1.0)
     call.forget_what_came()
-    for _ in range(60):  # 60 times 1.2 Mbit within two seconds
-        for _ in range(5):
+    for _ in range(60):  # 600 pictures of 66 kbit within two seconds
+        for _ in range(10):
             camera.frame()
         call.pass_time(1 / 30)
     assert call.router.counters.over_cap > 0

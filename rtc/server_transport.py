@@ -22,10 +22,11 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 
+from rtc import transport
 from rtc.fanout import MasterKey, Profile, Record
 from rtc.mux_link import MuxLink
 from rtc.sdp import Candidate, TransportParameters
-from rtc.transport import CONNECT_TIMEOUT_S, Certificate, DataChannels
+from rtc.transport import Certificate, DataChannels
 
 _PROFILES = {
     SRTP_AES128_CM_SHA1_80.openssl_profile: Profile.AES_128_CM_SHA1_80,
@@ -110,14 +111,14 @@ class ServerTransport:
 
     async def connect(self, remote: TransportParameters) -> None:
         """Waits for a check, then DTLS, then keys for the plane. Raises ConnectionError with the step."""
-        await self._link.wait_ready(CONNECT_TIMEOUT_S)
+        await self._link.wait_ready(transport.CONNECT_TIMEOUT_S)
         as_ice: Any = self._link  # has what DTLS uses of it
         dtls = self._dtls = _ServerDtls(as_ice, [self._certificate.value])
         dtls.on_keys = self._keys
         dtls._set_role("server")
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)
         try:
-            await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), CONNECT_TIMEOUT_S)
+            await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), transport.CONNECT_TIMEOUT_S)
         except TimeoutError:
             raise ConnectionError("the DTLS handshake did not finish") from None
         if dtls.state != "connected" or self._closed:
@@ -149,6 +150,7 @@ class ServerTransport:
 
     def _state_changed(self) -> None:
         if self._dtls is not None and self._dtls.state in ("closed", "failed"):
+            self._keyed = False
             callback, self._on_closed = self._on_closed, None
             if callback is not None:
                 callback()

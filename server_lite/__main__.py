@@ -20,7 +20,7 @@ import uvicorn
 from rtc import collector
 from rtc.invitation import Invitation
 from rtc.signalling import MAX_MESSAGE_BYTES
-from rtc.udp_mux import bind
+from rtc.socket_address import bind
 from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper

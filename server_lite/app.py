@@ -13,8 +13,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rtc.signalling import ProtocolError
+from rtc.socket_address import bind
 from rtc.transport import Certificate
-from rtc.udp_mux import UdpMux, bind
+from rtc.udp_mux import UdpMux
 from server_lite import http_api
 from server_lite.addresses import media_addresses
 from server_lite.config import Settings

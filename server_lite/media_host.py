@@ -59,23 +59,23 @@ class LocalHost:
     new_rooms = True  # the load manager of this process decides
 
     def __init__(self, port: MediaPort, settings: Settings) -> None:
-        self._port, self._settings = port, settings
+        self.port, self._settings = port, settings
         self._rooms: dict[str, MediaRoom] = {}
         self._limits: tuple[Caps, int | None] | None = None
 
     @property
     def udp_port(self) -> int:
-        return self._port.mux.port
+        return self.port.mux.port
 
     def open(self, room: str, events: Events) -> MediaRoom:
-        media = MediaRoom(self._port, self._settings, events, on_closed=lambda: self._closed(room, media))
+        media = MediaRoom(self.port, self._settings, events, on_closed=lambda: self._closed(room, media))
         self._rooms[room] = media
         if self._limits is not None:
             media.limit(*self._limits)
         return media
 
     def counts(self) -> PortCounts:
-        mux = self._port.mux
+        mux = self.port.mux
         counted = mux.fanout.counters()
         return PortCounts(
             mux.packets_in,
@@ -95,7 +95,7 @@ class LocalHost:
     async def close(self) -> None:
         for media in list(self._rooms.values()):
             await media.close()
-        await self._port.mux.close()
+        await self.port.mux.close()
 
     def _closed(self, room: str, media: MediaRoom) -> None:
         if self._rooms.get(room) is media:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: Batches that are read in one turn of the loop. More share the cost of waking up; fewer let others have
 #: their turn sooner.
 BATCHES: Final = 8
+#: Records of a batch after which there is probably more to read.
+FULL: Final = 32
 
 
 class PortIO(Protocol):
@@ -49,6 +51,8 @@ class ReaderPort:
                 break
             if records:
                 mux.take_in(records, now)
+            if len(records) < FULL:
+                break  # the loop says when there is more
         mux.flush()
 
     def flush(self, now: int) -> None:

@@ -79,7 +79,7 @@ class ServerTransport:
         self._link, self._candidates, self._certificate = link, candidates, certificate
         self._on_media, self._on_rtcp, self._on_closed = on_media, on_rtcp, on_closed
         self._dtls: _ServerDtls | None = None
-        self._keyed = self._closed = False
+        self._keyed = self._closed = self._silent = False
 
     @property
     def peer(self) -> int:
@@ -126,11 +126,16 @@ class ServerTransport:
         dtls.on("statechange", self._state_changed)
 
     def _keys(self, profile: Profile, theirs: MasterKey, ours: MasterKey) -> None:
-        if self._closed:
+        if self._closed or self._silent:
             return
         self._link.mux.fanout.set_keys(self._link.peer, profile, theirs, ours)
         self._link.media_sink, self._link.rtcp_sink = self._on_media, self._on_rtcp
         self._keyed = True
+
+    def silence(self) -> None:
+        """From now on nothing of it is handed over."""
+        self._silent = True
+        self._link.media_sink = self._link.rtcp_sink = None
 
     def data_channels(self, on_channel: Callable[[RTCDataChannel], None] | None = None) -> DataChannels:
         """SCTP over this path; call once on each end, after `connect`."""

@@ -41,6 +41,8 @@ MAX_ADDRESSES_PER_PEER: Final = 8
 #: Seconds since its last check for which an address stays with its peer, so that nobody who forges a sender
 #: takes another's path. More keeps a reused address out longer; less than a check interval leaves it open.
 OWNER_S: Final = 30.0
+#: As plain numbers: these are looked at for every datagram.
+RTP, RTCP = int(Kind.RTP), int(Kind.RTCP)
 
 
 class UdpMux:
@@ -199,17 +201,21 @@ class UdpMux:
         verdicts = bytearray(len(records))
         links = self._by_peer
         for index, record in enumerate(records):
-            if record.kind == Kind.RTP:
-                link = links.get(record.peer)
-                if link is not None and link.media_sink is not None:
-                    verdicts[index] = link.media_sink(record, index, now)
-            elif record.kind == Kind.RTCP:
-                link = links.get(record.peer)
-                if link is not None and link.rtcp_sink is not None:
-                    link.rtcp_sink(self.fanout.packet(index), now)
-            else:
-                self._other(record, self.fanout.packet(index), self.fanout.address(index))
-        if any(verdicts):
+            kind = record.kind
+            try:
+                if kind == RTP:
+                    link = links.get(record.peer)
+                    if link is not None and link.media_sink is not None:
+                        verdicts[index] = link.media_sink(record, index, now)
+                elif kind == RTCP:
+                    link = links.get(record.peer)
+                    if link is not None and link.rtcp_sink is not None:
+                        link.rtcp_sink(self.fanout.packet(index), now)
+                else:
+                    self._other(record, self.fanout.packet(index), self.fanout.address(index))
+            except Exception:  # one odd datagram must not stop the port for everybody
+                log.exception("a datagram could not be handled")
+        if FORWARD in verdicts:
             self.fanout.forward(bytes(verdicts), now)
 
     def _other(self, record: Record, data: bytes, address: bytes) -> None:

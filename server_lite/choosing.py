@@ -10,7 +10,7 @@ from server_lite.consumer import Consumer
 from server_lite.ladder import NO_CAPS, Caps, Priority, Wish
 from server_lite.last_n import LastN, lowest_of
 from server_lite.loudest import LARGE_ROOM, VOICES
-from server_lite.path import Path
+from server_lite.path import ESTIMATE_US, Path
 
 if TYPE_CHECKING:
     from server_lite.producer import Producer
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CHOOSE_US: Final = 200_000
 #: Height in pixels taken for a picture whose receiver does not say how large it is shown.
 UNSAID_HEIGHT: Final = 4320
+#: A budget above this part of what is used needs no second look while nothing is wanting.
+AMPLE: Final = 1.2
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
 
@@ -79,35 +81,49 @@ class Chooser:
         path = self._router.paths.get(consumer.member)
         if source is None or path is None:
             return
-        path.due = True
+        path.due, path.allocation = True, None
         hidden = source.kind == "video" and path.sizes.get(source.id) == 0
         consumer.aim(ready[0] if ready and not hidden else None, cut=True)
 
     def tick(self, path: Path, now: int) -> None:
-        """Chooses anew where it is time."""
+        """Chooses anew where something has changed, or the path is what limits."""
+        if now - path.looked < ESTIMATE_US:
+            return
+        path.looked = now
         path.downlink.tick(path.wanted, now)
-        if path.due or now - path.chosen >= CHOOSE_US:
+        if path.due:
             self.choose(path, now)
+        elif now - path.chosen >= CHOOSE_US and (
+            path.used < path.wanted or path.downlink.budget < path.used * AMPLE
+        ):
+            self._allocate(path, now)
 
     def choose(self, path: Path, now: int) -> None:
-        """Works out what `path` gets and lets it flow."""
-        path.due, path.chosen = False, now
-        wishes = [
-            self._wish(path, consumer, consumer.source, now)
+        """Works out what `path` wants and gets, and lets it flow."""
+        path.due = False
+        path.wishes = tuple(
+            self._wish(path, consumer, consumer.source)
             for consumer in path.consumers.values()
             if consumer.source is not None and consumer.source.kind == "video"
-        ]
-        voices = sum(1 for c in path.consumers.values() if c.plan.kind == "audio" and c.source is not None)
-        sound = VOICE_RATE * (min(voices, VOICES) if voices > LARGE_ROOM else voices)
-        allocation = path.allocator.allocate(
-            path.downlink.budget, wishes, now / 1e6, audio=sound, caps=self._caps
         )
-        path.wanted = allocation.wanted
-        for wish in wishes:
-            self._apply(path.consumers[wish.mid], allocation.choices[wish.mid], now)
-        self._tell(path, {w.producer: allocation.choices[w.mid] for w in wishes})
+        voices = sum(1 for c in path.consumers.values() if c.plan.kind == "audio" and c.source is not None)
+        path.sound = VOICE_RATE * (min(voices, VOICES) if voices > LARGE_ROOM else voices)
+        self._allocate(path, now)
 
-    def _wish(self, path: Path, consumer: Consumer, source: Producer, now: int) -> Wish:
+    def _allocate(self, path: Path, now: int) -> None:
+        path.chosen = now
+        allocation = path.allocator.allocate(
+            path.downlink.budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
+        )
+        path.wanted, path.used = allocation.wanted, allocation.used
+        if allocation is path.allocation:
+            return
+        path.allocation = allocation
+        for wish in path.wishes:
+            self._apply(path.consumers[wish.mid], allocation.choices[wish.mid], now)
+        self._tell(path, {w.producer: allocation.choices[w.mid] for w in path.wishes})
+
+    def _wish(self, path: Path, consumer: Consumer, source: Producer) -> Wish:
         priority, order = self._priority(path, source)
         held = ""
         if source.paused:
@@ -119,7 +135,7 @@ class Chooser:
             source.id,
             path.sizes.get(source.id, UNSAID_HEIGHT),
             priority,
-            source.options(now),
+            source.options,
             order,
             held,
         )

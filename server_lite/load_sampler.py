@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 #: Seconds of one sample. Longer smooths more, shorter reacts sooner.
 SAMPLE_S = 0.5
 #: Wakes of one sample, each of which tells how late the loop is. More cost CPU in an idle server.
-WAKES = 5
+WAKES = 2
 
 
 class LoadSampler:

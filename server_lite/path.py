@@ -10,9 +10,10 @@ from rtc.fanout import ExtensionIds, Fanout
 from rtc.rtcp import ReportBlock, TransportFeedback
 from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
-from server_lite.allocation import Allocator
+from server_lite.allocation import Allocation, Allocator
 from server_lite.caps import Came, MemberCap
 from server_lite.consumer import Consumer
+from server_lite.ladder import Wish
 from server_lite.layer import Layer
 
 #: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths
@@ -25,6 +26,7 @@ MAX_RATE: Final = 40_000_000
 UNKNOWN_RATE: Final = 20_000_000
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
+_NOTHING = [0, 0, 0, 0]
 
 
 class Downlink:
@@ -35,7 +37,6 @@ class Downlink:
         self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
         self.fed_back = False  # feedback for each packet comes
         self._capped = False  # a REMB came
-        self._ticked = 0
         self._pace = 0
 
     @property
@@ -60,16 +61,13 @@ class Downlink:
 
     def tick(self, wanted: float, now: int) -> None:
         """Paces, and probes where more than the estimate is `wanted` (bit/s)."""
-        if now - self._ticked < ESTIMATE_US:
+        if not self.fed_back:
             return
-        self._ticked = now
         self.estimator.tick(now)
-        pace = self.estimator.pacing_rate if self.fed_back else 0
+        pace = self.estimator.pacing_rate
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)
-        if not self.fed_back:
-            return
         probe = self.estimator.probe(now, int(wanted))
         if probe is not None:
             self._plane.probe(self._peer, probe.size, probe.cluster, now)
@@ -102,9 +100,12 @@ class Path:
         self.sizes: dict[str, int] = {}  # heights in pixels that the member shows, by producer; 0 hidden
         self.main: str | None = None
         self.states: dict[str, tuple[str, str]] = {}  # producer -> what was told of it
-        self.wanted = 0.0  # bit/s for all that is asked for
+        self.wishes: tuple[Wish, ...] = ()
+        self.allocation: Allocation | None = None  # as it was carried out
+        self.sound = 0  # bit/s set aside for voices
+        self.wanted = self.used = 0  # bit/s for all that is asked for, and for what is sent of it
         self.due = True  # something has changed, choose anew
-        self.chosen = self.fed_back = 0
+        self.looked = self.chosen = self.fed_back = 0  # microseconds
         self._recorder = FeedbackRecorder(rtcp_out.OWN_SSRC)
         plane.set_extensions(peer, extensions)
 
@@ -115,6 +116,8 @@ class Path:
 
     def hold_to_cap(self, now: int) -> bool:
         """Counts what came since the last time; True where a pause of pictures has just ended."""
+        if self.came == _NOTHING and not self._held:
+            return False
         came = Came(*self.came)
         self._pictures_in += came.other_octets
         self.came = [0, 0, 0, 0]

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-from rtc.fanout import DROP, Record
+from rtc.fanout import Record
 from rtc.sdp import Candidate, SdpError, SessionDescription
 from rtc.server_transport import ServerTransport
 from rtc.signalling import ProtocolError, media
@@ -125,16 +125,10 @@ class Peer:
         """This path carries nothing any more."""
         if transport is self._transport:
             self._transport, self._remote_ufrag = None, ""
+        transport.silence()
         self._spawn(transport.close())
 
     def _new_transport(self) -> ServerTransport:
-        def on_media(record: Record, index: int, now: int) -> int:
-            return self._on_media(record, index, now) if transport is self._transport else DROP
-
-        def on_rtcp(packet: bytes, now: int) -> None:
-            if transport is self._transport:
-                self._on_rtcp(packet, now)
-
         def ended_by_peer() -> None:
             if transport is self._transport:
                 self._on_disconnected()
@@ -144,8 +138,8 @@ class Peer:
             self._port.mux.link(),
             self._port.candidates,
             self._port.certificate,
-            on_media=on_media,
-            on_rtcp=on_rtcp,
+            on_media=self._on_media,
+            on_rtcp=self._on_rtcp,
             on_closed=ended_by_peer,
         )
         return transport

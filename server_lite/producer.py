@@ -27,12 +27,14 @@ class Producer:
         self.id, self.path, self.plan = producer_id, path, plan
         self.member = path.member
         self.group, self.share = group, share
+        self.is_sound = plan.kind == "audio"
         self.codec_names = frozenset(plan.codecs.values())
         self.paused = False
         self.held_back = False  # others are louder: nothing of it is forwarded just now
         self.consumers: list[Consumer] = []
         self.taps: list[Tap] = []
-        self._options: tuple[Option, ...] = ()
+        #: All that it could be forwarded as; the same object as long as nothing has changed.
+        self.options: tuple[Option, ...] = ()
         self.layers = [
             Layer(self, i, layer.rid, layer.ssrc or 0, layer.rtx_ssrc or 0, plan.kind == "video")
             for i, layer in enumerate(plan.layers)
@@ -69,17 +71,18 @@ class Producer:
         """The layers from small to large, as far as is known: browsers name them in any order."""
         return sorted(self.layers, key=lambda layer: (layer.height or 0, layer.rate, layer.index))
 
-    def options(self, now: int) -> tuple[Option, ...]:
-        """All that it could be forwarded as: the same object as long as nothing has changed."""
+    def refresh(self, now: int) -> bool:
+        """Looks anew at what it could be forwarded as; whether that has changed."""
         found = tuple(
             option
             for layer in self.layers
             if layer.stream >= 0
             for option in layer.options(self.height_of(layer), active=layer.active(now))
         )
-        if found != self._options:
-            self._options = found
-        return self._options
+        if found == self.options:
+            return False
+        self.options = found
+        return True
 
     def height_of(self, layer: Layer) -> int:
         """Pixels; guessed from the rank where no key frame has told."""

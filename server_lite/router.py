@@ -36,7 +36,9 @@ log = logging.getLogger(__name__)
 #: of feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each
 #: member. Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
 OVERHEAD_BYTES = 70
-PROBE = Flag.EMPTY | Flag.REPAIRED
+#: As plain numbers: these are looked at for every packet.
+EMPTY, KEY_START = int(Flag.EMPTY), int(Flag.KEY_START)
+PROBE = int(Flag.EMPTY | Flag.REPAIRED)
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
 MEASURE_US = 500_000
@@ -67,7 +69,7 @@ class Router:
         self._cap = RoomCap(self.settings.room_pictures)
         self._microphones = 0  # sources of sound, muted or not
         self._groups = 0
-        self._reported = self._measured = 0
+        self._reported = self._measured = self._refreshed = 0
 
     # Who is here.
 
@@ -240,17 +242,18 @@ class Router:
                 return DROP
             layer, record = found
             self._begin_waiting(layer.producer, now)
+        flags = record.flags
         producer = layer.producer
-        if record.flags & PROBE == PROBE:  # repairs without content: a test of the path
+        if flags & PROBE == PROBE:  # repairs without content: a test of the path
             return DROP
         layer.received(record, now)
         if layer.nacks is not None and layer.nacks.missing:
             self.upstream.gap(layer)
-        if record.flags & Flag.KEY_START:
+        if flags & KEY_START:
             layer.key_frame_began(self.plane.packet(index), record.codec, now)
         path = producer.path
         came = path.came
-        place = 0 if producer.kind == "audio" else 2
+        place = 0 if producer.is_sound else 2
         came[place] += 1
         came[place + 1] += record.size + OVERHEAD_BYTES
         if producer.paused:
@@ -261,9 +264,9 @@ class Router:
             return DROP
         if producer.taps:
             self._let_see(producer, layer, record, index, now)
-        if record.flags & Flag.EMPTY:  # padding: the plane closes its gap
+        if flags & EMPTY:  # padding: the plane closes its gap
             return FORWARD
-        if producer.kind == "audio":
+        if place == 0:
             return self._sound(producer, layer, record, now)
         if layer.waiting:
             self._waiting(layer, record, now)
@@ -294,6 +297,9 @@ class Router:
                     self._go_on(path, now)
                 self.counters.member_pauses += path.pauses - pauses
             self.chooser.tick(path, now)
+        if now - self._refreshed >= FEEDBACK_US:
+            self._refreshed = now
+            self._refresh(now)
         if now - self._measured >= MEASURE_US:
             elapsed, self._measured = (now - self._measured) / 1e6, now
             for layer in self.layers.values():
@@ -357,13 +363,20 @@ class Router:
         ready = [consumer for consumer in layer.waiting if consumer.reads(record.codec)]
         if not ready:
             return
-        if record.flags & Flag.KEY_START:
+        if record.flags & KEY_START:
             for consumer in ready:
                 consumer.went_over()
             layer.waiting.difference_update(ready)
         elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.
             self.upstream.ask_key_frame(layer, now)
+
+    def _refresh(self, now: int) -> None:
+        """Who receives a source of which there is more or less than before is looked at anew."""
+        for producer in self.producers.values():
+            if producer.kind == "video" and producer.refresh(now):
+                for consumer in producer.consumers:
+                    self.paths[consumer.member].due = True
 
     def _hold_room_to_cap(self, elapsed: float, now: int) -> None:
         rates = {path.member: path.pictures_in() * 8 / elapsed for path in self.paths.values()}

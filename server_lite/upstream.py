@@ -25,6 +25,11 @@ class Upstream:
         self._asking: set[Layer] = set()  # key frames of these are wanted
         self._tapped = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is to be repeated if it does not come."""
+        return bool(self._gaps or self._asking)
+
     def gap(self, layer: Layer) -> None:
         """Packets of the layer are missing."""
         self._gaps.add(layer)

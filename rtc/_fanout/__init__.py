@@ -254,7 +254,7 @@ class NativeFanout:
         if not count:
             return []
         packed = self._ffi.buffer(self._records, count * RECORD.size)
-        return [Record._make(fields) for fields in RECORD.iter_unpack(packed)]
+        return list(map(Record._make, RECORD.iter_unpack(packed)))
 
     def adopt(self, index: int, stream: int, now: int) -> Record:
         self._checked(self._lib.hf_adopt(self._core, index, stream, now))

@@ -3,6 +3,11 @@
 #include "internal.h"
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
+
+/* Microseconds to wait for the rest of a picture, at once and in all; datagrams of a batch from which on that is not
+ * worth it. Longer sends more in one call, and delays the picture's first packets by as much. */
+enum { NAP = 350, LINGER = 1000, BUSY = 12 };
 
 typedef struct {
     struct mmsghdr messages[BATCH];
@@ -251,16 +256,31 @@ static int arrived(hf_core *c, slot *s, hf_record *r, int64_t now)
 
 static reading *reading_of(hf_core *c);
 
-int hf_receive(hf_core *c, int fd, int64_t now)
+static int64_t clock_now(void)
 {
-    reading *io = reading_of(c);
-    c->batch = 0;
-    if (!io)
-        return 0;
-    for (int i = 0; i < BATCH; i++)
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Whether the batch ends within a picture: its other packets are on their way, and sent together they cost less. */
+static int within_a_frame(const hf_core *c)
+{
+    for (int i = c->batch - 1; i >= 0; i--) {
+        const hf_record *r = &c->records[i];
+        if (r->kind == KIND_RTP && r->stream >= 0 && r->codec >= VP8)
+            return !(r->flags & (FRAME_END | MARKER | EMPTY | REPAIRED));
+    }
+    return 0;
+}
+
+/* Reads from slot `first` on; how many datagrams. */
+static int read_more(hf_core *c, reading *io, int fd, int first, int64_t now)
+{
+    for (int i = first; i < BATCH; i++)
         io->messages[i].msg_hdr.msg_namelen = ADDRESS_BYTES;
-    int got = recvmmsg(fd, io->messages, BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < got; i++) {
+    int got = recvmmsg(fd, io->messages + first, (unsigned)(BATCH - first), MSG_DONTWAIT, NULL);
+    for (int i = first; i < first + got; i++) {
         slot *s = &c->slots[i];
         s->size = (int)io->messages[i].msg_len;
         s->address_size = (int)io->messages[i].msg_hdr.msg_namelen;
@@ -269,8 +289,29 @@ int hf_receive(hf_core *c, int fd, int64_t now)
         c->where[c->batch] = i;
         c->batch += arrived(c, s, &c->records[c->batch], now);
     }
-    /* Nothing came: -1, so that it is told from a batch of which nothing is left. */
-    return got > 0 ? c->batch : -1;
+    return got > 0 ? got : 0;
+}
+
+int hf_receive(hf_core *c, int fd, int64_t now)
+{
+    reading *io = reading_of(c);
+    c->batch = 0;
+    if (!io)
+        return 0;
+    int got = read_more(c, io, fd, 0, now);
+    if (!got)
+        return -1; /* told from a batch of which nothing is left */
+    /* With much to do batches are full enough by themselves. */
+    for (int64_t began = clock_now(), passed = 0; got < BUSY && passed < LINGER && within_a_frame(c);) {
+        struct timespec nap = {0, NAP * 1000};
+        nanosleep(&nap, NULL); /* one waking for several packets, not one for each */
+        passed = clock_now() - began;
+        int more = read_more(c, io, fd, got, now + passed);
+        if (!more)
+            break;
+        got += more;
+    }
+    return c->batch;
 }
 
 int hf_deliver(hf_core *c, const uint8_t *data, int size, const uint8_t *address, int address_size, int64_t now)

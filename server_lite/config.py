@@ -43,8 +43,8 @@ class Settings:
     hello_timeout_s: float = 10.0
     #: Seconds a lost member's place is kept. Together with the ping below it must stay under 10 s,
     #: since a dead tile should be gone by then; longer rides out longer network cuts.
-    lost_grace_s: float = 5.5
-    ping_interval_s: float = 1.5
+    lost_grace_s: float = 4.0
+    ping_interval_s: float = 3.0
     ping_timeout_s: float = 2.5
     #: Messages per second of one member, and the burst. Renegotiation in a join storm needs a burst.
     message_rate: float = 20.0

@@ -260,9 +260,8 @@ class Fanout(Protocol):
 
     # Packets.
 
-    def receive(self, fd: int, now: int) -> Sequence[Record] | None:
-        """Up to BATCH datagrams of a non-blocking socket; None when there were none, while an empty batch
-        means that all were dropped. The batch lives until the next one."""
+    def receive(self, fd: int, now: int) -> Sequence[Record]:
+        """Up to BATCH datagrams of a non-blocking socket. The batch lives until the next one."""
 
     def deliver(self, data: bytes, address: bytes, now: int) -> Sequence[Record]:
         """One datagram that came another way; a batch of its own."""

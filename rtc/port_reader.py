@@ -47,8 +47,6 @@ class ReaderPort:
         now = mux.now()
         for _ in range(BATCHES):
             records = mux.fanout.receive(fd, now)
-            if records is None:
-                break
             if records:
                 mux.take_in(records, now)
             if len(records) < FULL:

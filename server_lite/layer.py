@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rtc import vp8
 from rtc.errors import PacketError
-from rtc.fanout import Codec, Record, StreamStatistics
+from rtc.fanout import Codec, Flag, Record, StreamStatistics
 from rtc.keyframes import KeyframeThrottle
 from rtc.nack import NackTracker
 from rtc.reports import middle_ntp
@@ -27,6 +27,7 @@ STALLED_US: Final = 400_000
 SILENT_US: Final = 5_000_000
 #: The part of a new measurement in a rate. Higher follows the encoder faster, lower does not flap with it.
 _RATE_GAIN: Final = 0.5
+REPAIRED: Final = int(Flag.REPAIRED)
 #: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
 _RATE_STEP: Final = 10_000
 #: Pictures per second taken for a stream with all its temporal layers; each one less halves it.
@@ -51,6 +52,7 @@ class Layer:
         "packets",
         "producer",
         "rates",
+        "repaired",
         "rid",
         "rtx_ssrc",
         "ssrc",
@@ -68,7 +70,7 @@ class Layer:
         self.nacks = NackTracker() if video else None
         self.waiting: set[Consumer] = set()  # those who go over at the next key frame
         self.last_packet = 0  # microseconds
-        self.packets = 0
+        self.packets = self.repaired = 0
         self.height = 0  # of the latest key frame in pixels, 0 unknown
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
@@ -79,6 +81,7 @@ class Layer:
     def received(self, record: Record, now: int) -> None:
         """Counts a packet of this stream."""
         self.packets += 1
+        self.repaired += bool(record.flags & REPAIRED)
         self.last_packet = now
         self.octets[(record.spatial & 3) << 2 | record.temporal & 3] += record.size
         if self.nacks is not None:
@@ -151,10 +154,11 @@ class Layer:
         """How it arrives since the last time (RFC 3550 section 6.4.1)."""
         expected = statistics.highest_sequence - statistics.base_sequence + 1
         interval = expected - self._expected_before
-        lost = interval - (statistics.packets - self._received_before)
-        self._expected_before, self._received_before = expected, statistics.packets
+        received = statistics.packets - self.repaired  # loss is about the path
+        lost = interval - (received - self._received_before)
+        self._expected_before, self._received_before = expected, received
         fraction = min(255, lost * 256 // interval) if interval > 0 and lost > 0 else 0
-        total = min(max(expected - statistics.packets, -0x800000), 0x7FFFFF)
+        total = min(max(expected - received, -0x800000), 0x7FFFFF)
         delay = (now - self._report_time) * 65536 // 1_000_000 if self._sender_report else 0
         return ReportBlock(
             self.ssrc,

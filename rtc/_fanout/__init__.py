@@ -163,6 +163,8 @@ class NativeFanout:
             ids.transport_wide,
             ids.dependency,
         )
+        if not all(0 <= value <= 255 for value in values):
+            raise ValueError("an extension's id is 0 to 255")
         self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(values)))
 
     def route(self, address: bytes, peer: int) -> None:
@@ -237,12 +239,8 @@ class NativeFanout:
 
     # Packets.
 
-    def receive(self, fd: int, now: int) -> Sequence[Record] | None:
-        count = self._lib.hf_receive(self._core, fd, now)
-        if count < 0:
-            self._count = 0
-            return None
-        return self._batch(count)
+    def receive(self, fd: int, now: int) -> Sequence[Record]:
+        return self._batch(max(self._lib.hf_receive(self._core, fd, now), 0))
 
     def deliver(self, data: bytes, address: bytes, now: int) -> Sequence[Record]:
         return self._batch(
@@ -316,8 +314,8 @@ class NativeFanout:
         )
 
     def sent(self, peer: int, first: int, count: int) -> list[SentPacket | None]:
-        if count <= 0:
-            return []
+        if not 0 <= count <= 0xFFFF:
+            raise ValueError("a feedback tells of 65,535 packets at most")
         new = self._ffi.new
         times, sizes = new("int64_t[]", count), new("uint16_t[]", count)
         clusters = new("uint32_t[]", count)

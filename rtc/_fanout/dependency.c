@@ -93,7 +93,8 @@ static void read_structure(reader *r, structure *s)
     s->present = !r->failed;
 }
 
-int dependency_read(const uint8_t *data, int size, const structure *known, structure *announced, described *out)
+int dependency_read(const uint8_t *data, int size, const structure *known, uint32_t active, structure *announced,
+                    described *out)
 {
     reader r = {data, size * 8, 0, 0};
     memset(out, 0, sizeof *out);
@@ -104,15 +105,18 @@ int dependency_read(const uint8_t *data, int size, const structure *known, struc
     out->frame_number = (uint16_t)take(&r, 16);
     int custom = 0;
     if (size > 3) {
-        int structured = (int)take(&r, 1), active = (int)take(&r, 1);
+        int structured = (int)take(&r, 1), masked = (int)take(&r, 1);
         custom = (int)take(&r, 1);
         take(&r, 2); /* differences and chains of its own: nothing here needs them */
         if (structured) {
+            if (!out->start)
+                return -1;
             read_structure(&r, announced);
             known = announced;
+            active = known->targets == 32 ? 0xFFFFFFFFu : (1u << known->targets) - 1;
         }
-        if (active)
-            take(&r, known->present ? known->targets : 0);
+        if (masked && !r.failed && known->present)
+            active = take(&r, known->targets);
     }
     if (r.failed || !known->present)
         return -1;
@@ -122,7 +126,9 @@ int dependency_read(const uint8_t *data, int size, const structure *known, struc
     out->structured = announced->present;
     out->spatial = known->template_spatial[template];
     out->temporal = known->template_temporal[template];
-    out->targets = known->targets;
+    out->targets = known->targets, out->active = active, out->serial = known->serial;
+    memcpy(out->target_spatial, known->target_spatial, sizeof out->target_spatial);
+    memcpy(out->target_temporal, known->target_temporal, sizeof out->target_temporal);
     for (int d = 0; d < known->targets; d++)
         out->indications[d] = custom ? (uint8_t)take(&r, 2) : known->indications[template][d];
     return r.failed ? -1 : 0;

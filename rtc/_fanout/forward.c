@@ -2,41 +2,46 @@
 #include "internal.h"
 #include <stdlib.h>
 
-/* The decode target with the highest layers within the limits: its number, -1 none. */
-static int target_within(const structure *s, int spatial, int temporal)
+/* The active decode target with the highest layers within the limits, of equals the first; -1 none. */
+static int best_target(const described *f, int spatial, int temporal)
 {
     int best = -1;
-    for (int i = 0; i < s->targets; i++) {
-        if (s->target_spatial[i] > spatial || s->target_temporal[i] > temporal)
+    for (int i = 0; i < f->targets; i++) {
+        if (!(f->active >> i & 1) || f->target_spatial[i] > spatial || f->target_temporal[i] > temporal)
             continue;
-        if (best < 0 || s->target_spatial[i] > s->target_spatial[best] ||
-            (s->target_spatial[i] == s->target_spatial[best] && s->target_temporal[i] > s->target_temporal[best]))
+        if (best < 0 || f->target_spatial[i] > f->target_spatial[best] ||
+            (f->target_spatial[i] == f->target_spatial[best] && f->target_temporal[i] > f->target_temporal[best]))
             best = i;
     }
     return best;
 }
 
-static int higher(const structure *s, int a, const destination *d)
+static int lower(const described *f, int a, int b)
 {
-    if (s->target_spatial[a] != d->target_spatial)
-        return s->target_spatial[a] > d->target_spatial;
-    return s->target_temporal[a] > d->target_temporal;
+    if (a < 0 || b < 0)
+        return b >= 0;
+    if (f->target_spatial[a] != f->target_spatial[b])
+        return f->target_spatial[a] < f->target_spatial[b];
+    return f->target_temporal[a] < f->target_temporal[b];
 }
 
 /* The layers in force change where docs/fanout.md allows it; whether the packet passes. */
-static int layers_pass(destination *d, const stream *st, const hf_record *r, const slot *s)
+static int layers_pass(destination *d, const hf_record *r, const slot *s)
 {
+    if (r->codec < VP8)
+        return 1;
     if (r->flags & DESCRIBED) {
-        const structure *known = &st->structure;
-        int wanted = target_within(known, d->want_spatial, d->want_temporal);
-        if (r->flags & FRAME_START) {
-            if (wanted < 0)
-                d->target_spatial = d->target_temporal = -1;
-            else if (!higher(known, wanted, d) || r->flags & KEY_START || s->frame.indications[wanted] == 2)
-                d->target_spatial = known->target_spatial[wanted], d->target_temporal = known->target_temporal[wanted];
+        const described *f = &s->frame;
+        if (f->serial != d->structure) {
+            d->structure = f->serial;
+            d->target = best_target(f, d->want_spatial, d->want_temporal);
+        } else if (r->flags & FRAME_START) {
+            int wanted = best_target(f, d->want_spatial, d->want_temporal);
+            if (wanted != d->target &&
+                (r->flags & KEY_START || lower(f, wanted, d->target) || f->indications[wanted] == 2))
+                d->target = wanted;
         }
-        int in_force = d->target_spatial < 0 ? -1 : target_within(known, d->target_spatial, d->target_temporal);
-        return in_force >= 0 && s->frame.indications[in_force] != 0;
+        return d->target >= 0 && f->indications[d->target] != 0;
     }
     if (r->flags & FRAME_START) {
         if (d->want_temporal < d->now_temporal || r->flags & KEY_START ||
@@ -48,14 +53,13 @@ static int layers_pass(destination *d, const stream *st, const hf_record *r, con
     return r->temporal <= d->now_temporal && r->spatial <= d->now_spatial;
 }
 
-static int marker_of(const destination *d, const hf_record *r)
+static int marker_of(const destination *d, const hf_record *r, const slot *s)
 {
     if (r->flags & MARKER)
         return 1;
-    if (r->codec != VP9 && r->codec != AV1)
+    if (!d->video || r->codec < VP8 || !(r->flags & FRAME_END))
         return 0;
-    int highest = r->flags & DESCRIBED ? d->target_spatial : d->now_spatial;
-    return r->flags & FRAME_END && r->spatial == highest;
+    return r->spatial == (r->flags & DESCRIBED ? s->frame.target_spatial[d->target] : d->now_spatial);
 }
 
 static void go_over(hf_core *c, destination *d, stream *to)
@@ -73,7 +77,7 @@ static void go_over(hf_core *c, destination *d, stream *to)
     }
     d->current = to->handle;
     d->now_spatial = d->want_spatial, d->now_temporal = d->want_temporal;
-    d->target_spatial = d->target_temporal = -1;
+    d->structure = 0, d->target = -1;
 }
 
 /* Keeps the payload as it came, once for all; its place in the sender's ring, or -1. */
@@ -112,7 +116,6 @@ static void remember(hf_core *c, destination *d, peer *from, slot *s, const hf_r
         .picture = n->picture, .tl0 = n->tl0, .sequence = n->sequence, .used = 1, .marker = (uint8_t)marker,
         .codec = r->codec, .picture_at = (uint8_t)s->picture_at, .picture_bits = (uint8_t)s->picture_bits,
         .tl0_at = (uint8_t)s->tl0_at};
-    d->newest = n->sequence;
 }
 
 /* RFC 2198: the payload type of each block becomes the receiver's. */
@@ -133,7 +136,7 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
     peer *p = peer_of(c, d->peer);
     int type = d->types[r->codec];
     if (type < 0 || r->flags & EMPTY) {
-        if (d->current == st->handle)
+        if (d->current == st->handle && (r->flags & (EMPTY | REPAIRED)) != (EMPTY | REPAIRED))
             rewriter_drop(&d->rewriter, r->sequence, -1, 15);
         return;
     }
@@ -142,28 +145,24 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
             return;
         go_over(c, d, st);
     }
-    if (!layers_pass(d, st, r, s)) {
+    if (d->video && !layers_pass(d, r, s)) {
         d->dropped++;
         rewriter_drop(&d->rewriter, r->sequence, r->codec == VP8 ? s->picture : -1, s->picture_bits);
         return;
     }
-    int described = s->dependency_size >= 3 && r->flags & DESCRIBED;
-    int frame = described ? s->frame.frame_number : -1;
+    int is_described = r->flags & DESCRIBED;
     numbers n;
-    if (!rewriter_rewrite(&d->rewriter, r->sequence, r->timestamp, s->picture, s->picture_bits, s->tl0, frame,
-                          d->clock_rate, now, &n)) {
+    if (!rewriter_rewrite(&d->rewriter, r->sequence, r->timestamp, s->picture, s->picture_bits, s->tl0,
+                          is_described ? s->frame.frame_number : -1, d->clock_rate, now, &n)) {
         d->dropped++;
         return;
     }
-    if (!p->keyed || !p->address_size) {
-        c->counters[C_UNSENDABLE]++;
-        return;
-    }
-    int marker = marker_of(d, r);
+    d->latest_codec = r->codec;
+    int marker = marker_of(d, r, s);
     header h;
     header_build(&h, p, d, type, marker, n.sequence, n.timestamp, d->ssrc,
                  r->level == 255 ? -1 : r->level | (r->flags & VOICE ? 0x80 : 0),
-                 s->data + s->dependency_at, described ? s->dependency_size : 0, n.frame, now);
+                 s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame, now);
     uint8_t *payload = s->data + s->start + s->header, copy[MAX_DATAGRAM];
     if (d->rtx_ssrc && d->video)
         remember(c, d, from, s, r, &n, marker, now);
@@ -221,7 +220,7 @@ int hf_state(hf_core *c, int handle, hf_destination_state *out)
     destination *d = destination_of(c, handle);
     if (!d)
         return HF_NO_HANDLE;
-    *out = (hf_destination_state){d->current, d->packets, d->octets, d->rewriter.timestamp_offset,
+    *out = (hf_destination_state){d->rewriter.switching ? -1 : d->current, d->packets, d->octets, d->rewriter.timestamp_offset,
                                   d->rewriter.last_timestamp, d->repairs, d->dropped};
     return 0;
 }

@@ -33,7 +33,7 @@ int hf_fuzz_reader(int which, const uint8_t *data, int size)
         if (which == FUZZ_RTP)
             result = rtp_read(s, ids, &found);
         else if (which == FUZZ_DEPENDENCY) {
-            result = dependency_read(exact, size, &known, &announced, &out);
+            result = dependency_read(exact, size, &known, 1, &announced, &out);
             if (!result && announced.present)
                 known = announced;
         } else

@@ -8,8 +8,9 @@
 enum { BATCH = 64, MAX_DATAGRAM = 1500, MAX_SEGMENTS = 8, CACHE_PACKETS = 512, HISTORY_PACKETS = 1024 };
 enum { REPAIRS_PER_SECOND = 400, PACER_PACKETS = 400, PACER_BURST = 10000, ARRIVALS = 4096, SENT_PACKETS = 8192 };
 enum { MAX_INCOMING_SSRCS = 64, STRANGERS_PER_SECOND = 2000, OTHERS_PER_SECOND = 400, BACKLOG = 4096 };
+enum { TAKE_PACKETS = 16384 };
 enum { CACHE_AGE = 1500000, REMEMBERED_DROPS = 512, REMEMBERED_PICTURES = 64, WINDOW = 128, ADDRESS_BYTES = 32 };
-enum { MAX_DECODE_TARGETS = 32, MAX_TEMPLATES = 64, SLOT_BYTES = 2048, MAX_CODECS = 16, MID_BYTES = 32 };
+enum { MAX_DECODE_TARGETS = 32, MAX_TEMPLATES = 64, SLOT_BYTES = 2048, MAX_CODECS = 16, MID_BYTES = 255 };
 /* The largest packet that leaves: what came in, with other extensions, an RTX number and a tag. */
 enum { MAX_SEALED = MAX_DATAGRAM + 700 };
 
@@ -71,6 +72,7 @@ static inline int tag_bytes(const keys *k) { return k->profile == 1 ? SHA1_TAG :
 
 /* dependency.c: the structure that a stream's key frames announce. */
 typedef struct {
+    uint64_t serial; /* tells one structure from another */
     int templates, targets, offset, max_spatial;
     uint8_t template_spatial[MAX_TEMPLATES], template_temporal[MAX_TEMPLATES];
     uint8_t indications[MAX_TEMPLATES][MAX_DECODE_TARGETS];
@@ -78,13 +80,18 @@ typedef struct {
     int present;
 } structure;
 
+/* What one packet says of its frame, with what it was read with: a later packet may bring another structure. */
 typedef struct {
     int start, end, structured, spatial, temporal, targets;
     uint16_t frame_number;
+    uint32_t active; /* bit n: decode target n */
+    uint64_t serial;
     uint8_t indications[MAX_DECODE_TARGETS];
+    uint8_t target_spatial[MAX_DECODE_TARGETS], target_temporal[MAX_DECODE_TARGETS];
 } described;
 
-int dependency_read(const uint8_t *data, int size, const structure *known, structure *announced, described *out);
+int dependency_read(const uint8_t *data, int size, const structure *known, uint32_t active, structure *announced,
+                    described *out);
 
 /* One datagram of a batch. Offsets are from data + start. */
 typedef struct {
@@ -143,10 +150,13 @@ typedef struct hash_entry {
     struct hash_entry *next;
 } hash_entry;
 
+/* What came, or was sent, under one SSRC. */
 typedef struct {
     uint32_t ssrc;
     window window;
-} incoming;
+    uint64_t rtcp_start, rtcp_seen[2]; /* libsrtp's window of received RTCP: bit n is rtcp_start + n */
+    uint32_t rtcp_sent;
+} used_ssrc;
 
 typedef struct {
     uint32_t ssrc;
@@ -155,7 +165,7 @@ typedef struct {
 
 typedef struct waiting {
     struct waiting *next;
-    int size, number; /* number: transport-wide, -1 none */
+    int size, number; /* number: transport-wide, -1 none; of `take`: bytes of the address */
     uint8_t data[];
 } waiting;
 
@@ -188,14 +198,12 @@ typedef struct peer {
     keys in, out;
     int keyed;
     uint8_t ids[IDS];
-    incoming incoming[MAX_INCOMING_SSRCS];
+    used_ssrc incoming[MAX_INCOMING_SSRCS];
     int incoming_count;
     ssrc_route *routes;
     int route_count, route_room;
-    uint64_t rtcp_start, rtcp_seen[2]; /* libsrtp's window of received RTCP */
-    uint32_t rtcp_sent;
-    incoming *others_sent; /* SSRCs of send_rtp */
-    int others_sent_count, others_sent_room;
+    used_ssrc *sent_ssrcs; /* all that were sealed under with these keys */
+    int sent_count, sent_room;
     uint16_t wide;
     sent *sent;
     arrival *arrivals;
@@ -227,6 +235,7 @@ typedef struct stream {
     int64_t clock_time;
     uint32_t clock_timestamp;
     structure structure;
+    uint32_t active;
 } stream;
 
 typedef struct {
@@ -247,13 +256,14 @@ typedef struct {
     int mid_size;
     int current, wanted;           /* streams, -1 none */
     int want_spatial, want_temporal, now_spatial, now_temporal;
-    int target_spatial, target_temporal; /* the decode target in force, -1 none */
-    window sent, rtx_sent;
+    uint64_t structure; /* of the decode target in force */
+    int target;         /* -1 none */
+    int sent, rtx_sent; /* places in the peer's sent_ssrcs, -1 not yet */
     uint16_t rtx_sequence;
     rewriter rewriter;
     int64_t packets, octets, repairs, dropped;
     history *history;
-    uint16_t newest;
+    int latest_codec; /* of the packet that was rewritten last, -1 none */
     bucket repairs_left;
 } destination;
 
@@ -261,8 +271,7 @@ typedef struct {
     void **items;
     int count; /* places in use, free ones among them */
     int room;
-    int *free; /* places to use again, the latest first */
-    int free_count;
+    int lowest; /* no place below it is free */
 } table;
 
 typedef struct chunk {
@@ -287,6 +296,7 @@ typedef struct {
 struct hf_core {
     table peers, streams, destinations;
     uint32_t serials;
+    uint64_t structures;
     hash_entry **hash;
     int hash_size, hash_count;
     uint64_t hash_key;
@@ -302,7 +312,8 @@ struct hf_core {
     int64_t counters[COUNTERS];
     bucket strangers;
     int no_segments; /* the system refused UDP GSO */
-    int pacing;      /* peers with something waiting */
+    int *pacing;     /* peers with something waiting, in the order in which they began to */
+    int pacing_count, pacing_room;
     void *io_in, *io_out; /* buffers of recvmmsg and sendmmsg */
 };
 
@@ -321,23 +332,25 @@ ssrc_route *route_find(peer *p, uint32_t ssrc);
 /* sending.c */
 enum { URGENT, MEDIA, AT_ONCE };
 uint8_t *out_reserve(hf_core *c, int size);
+int must_wait(const peer *p, int how, int64_t now);
 void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now);
 void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data, int size);
 void queues_clear(hf_core *c, peer *p);
 void io_free(hf_core *c);
 void outputs_free(hf_core *c);
-void passes(hf_core *c, peer *p, int size, int number, int64_t now);
 
 /* packets.c: a header for what leaves. */
 typedef struct {
-    uint8_t bytes[700];
+    uint8_t bytes[900];
     int size;
     int wide; /* the transport-wide number in it, -1 none */
 } header;
 void header_build(header *h, peer *p, const destination *d, int type, int marker, uint16_t sequence,
                   uint32_t timestamp, uint32_t ssrc, int level, const uint8_t *dependency, int dependency_size,
                   int frame, int64_t now);
-int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, window *w,
+used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place);
+/* Bytes of the datagram, 0 if it was dropped. */
+int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, int *place,
                   int how, uint32_t cluster, int64_t now);
 /* Puts picture id and TL0PICIDX into a payload. */
 void numbers_patch(uint8_t *payload, int picture_at, int picture_bits, int tl0_at, int picture, int tl0);

@@ -50,7 +50,7 @@ void header_build(header *h, peer *p, const destination *d, int type, int marker
         elements[count++] = (element){p->ids[ID_SEND_TIME], send_time, 3};
     }
     if (p->ids[ID_WIDE]) {
-        h->wide = p->wide++;
+        h->wide = p->wide;
         put16(wide, (uint32_t)h->wide);
         elements[count++] = (element){p->ids[ID_WIDE], wide, 2};
     }
@@ -80,56 +80,56 @@ void numbers_patch(uint8_t *payload, int picture_at, int picture_bits, int tl0_a
         payload[tl0_at] = (uint8_t)tl0;
 }
 
-int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, window *w,
+used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place)
+{
+    if (place && *place >= 0)
+        return &p->sent_ssrcs[*place];
+    int at = 0;
+    while (at < p->sent_count && p->sent_ssrcs[at].ssrc != ssrc)
+        at++;
+    if (at == p->sent_count) {
+        if (p->sent_count == p->sent_room) {
+            int room = p->sent_room ? p->sent_room * 2 : 8;
+            used_ssrc *grown = realloc(p->sent_ssrcs, sizeof *grown * (size_t)room);
+            if (!grown)
+                return NULL;
+            p->sent_ssrcs = grown, p->sent_room = room;
+        }
+        memset(&p->sent_ssrcs[at], 0, sizeof *p->sent_ssrcs);
+        p->sent_ssrcs[at].ssrc = ssrc;
+        p->sent_count++;
+    }
+    if (place)
+        *place = at;
+    return &p->sent_ssrcs[at];
+}
+
+int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, int *place,
                   int how, uint32_t cluster, int64_t now)
 {
     uint64_t index;
-    uint8_t *out = NULL;
+    uint8_t *out;
+    used_ssrc *u;
     int sealed = -1;
+    if (must_wait(p, how, now) && p->urgent.count + p->media.count >= PACER_PACKETS) {
+        c->counters[C_PACER_FULL]++;
+        return 0;
+    }
     /* An index is never used twice: that would give the key stream away. */
-    if (srtp_estimate(w, get16(h->bytes + 2), &index) && (out = out_reserve(c, h->size + size + GCM_TAG))) {
-        window_add(w, index);
+    if (p->keyed && h->size + size <= MAX_DATAGRAM && (u = sent_under(p, ssrc, place)) &&
+        srtp_estimate(&u->window, get16(h->bytes + 2), &index) && (out = out_reserve(c, h->size + size + GCM_TAG))) {
+        window_add(&u->window, index);
         memcpy(out, h->bytes, (size_t)h->size);
         sealed = srtp_seal(&p->out, out, h->size, payload, size, ssrc, index);
     }
-    if (sealed < 0) {
+    if (sealed < 0 || sealed > MAX_DATAGRAM) {
         c->counters[C_UNSENDABLE]++;
         return 0;
     }
+    if (h->wide >= 0)
+        p->wide++;
     out_commit(c, p, out, sealed, how, h->wide, cluster, now);
-    return 1;
-}
-
-static incoming *sent_under(peer *p, uint32_t ssrc)
-{
-    for (int i = 0; i < p->others_sent_count; i++)
-        if (p->others_sent[i].ssrc == ssrc)
-            return &p->others_sent[i];
-    if (p->others_sent_count == p->others_sent_room) {
-        int room = p->others_sent_room ? p->others_sent_room * 2 : 4;
-        incoming *grown = room > 1024 ? NULL : realloc(p->others_sent, sizeof *grown * (size_t)room);
-        if (!grown)
-            return NULL;
-        p->others_sent = grown, p->others_sent_room = room;
-    }
-    incoming *fresh = &p->others_sent[p->others_sent_count++];
-    memset(fresh, 0, sizeof *fresh);
-    fresh->ssrc = ssrc;
-    return fresh;
-}
-
-/* An SSRC that a destination uses has that one's window: both seal with the same key. */
-static window *window_of(hf_core *c, peer *p, uint32_t ssrc)
-{
-    for (int i = 0; i < p->destination_count; i++) {
-        destination *d = destination_of(c, p->destinations[i]);
-        if (d->ssrc == ssrc)
-            return &d->sent;
-        if (d->rtx_ssrc == ssrc)
-            return &d->rtx_sent;
-    }
-    incoming *other = sent_under(p, ssrc);
-    return other ? &other->window : NULL;
+    return sealed;
 }
 
 int hf_send_rtp(hf_core *c, int handle, const uint8_t *packet, int size, int64_t now)
@@ -138,19 +138,16 @@ int hf_send_rtp(hf_core *c, int handle, const uint8_t *packet, int size, int64_t
     if (!p)
         return HF_NO_HANDLE;
     int at = size >= 12 ? 12 + 4 * (packet[0] & 15) : size + 1;
-    if (at + 4 <= size && packet[0] & 0x10)
-        at += 4 + 4 * get16(packet + at + 2);
+    if (at <= size && packet[0] & 0x10)
+        at = at + 4 <= size ? at + 4 + 4 * get16(packet + at + 2) : size + 1;
     header h;
-    window *w = NULL;
-    if (p->keyed && p->address_size && at <= size && at <= (int)sizeof h.bytes && size <= MAX_DATAGRAM)
-        w = window_of(c, p, get32(packet + 8));
-    if (!w) {
+    if (at > size || at > (int)sizeof h.bytes || (packet[0] & 0xC0) != 0x80) {
         c->counters[C_UNSENDABLE]++;
         return 0;
     }
     memcpy(h.bytes, packet, (size_t)at);
     h.size = at, h.wide = -1;
-    seal_and_send(c, p, &h, packet + at, size - at, get32(packet + 8), w, AT_ONCE, 0, now);
+    seal_and_send(c, p, &h, packet + at, size - at, get32(packet + 8), NULL, AT_ONCE, 0, now);
     return 0;
 }
 
@@ -159,14 +156,15 @@ int hf_send_rtcp(hf_core *c, int handle, const uint8_t *packet, int size, int64_
     peer *p = peer_of(c, handle);
     if (!p)
         return HF_NO_HANDLE;
-    uint8_t *out = NULL;
+    uint8_t *out;
+    used_ssrc *u;
     int sealed = -1;
-    if (p->keyed && p->address_size && size >= 8 && size <= MAX_DATAGRAM && p->rtcp_sent < 0x7FFFFFFF &&
-        (out = out_reserve(c, size + 64))) {
+    if (p->keyed && size >= 8 && size <= MAX_DATAGRAM && (u = sent_under(p, get32(packet + 4), NULL)) &&
+        u->rtcp_sent < 0x7FFFFFFF && (out = out_reserve(c, size + 64))) {
         memcpy(out, packet, (size_t)size);
-        sealed = srtcp_seal(&p->out, out, size, ++p->rtcp_sent);
+        sealed = srtcp_seal(&p->out, out, size, ++u->rtcp_sent);
     }
-    if (sealed < 0)
+    if (sealed < 0 || sealed > MAX_DATAGRAM)
         c->counters[C_UNSENDABLE]++;
     else
         out_commit(c, p, out, sealed, AT_ONCE, -1, 0, now);
@@ -178,15 +176,20 @@ int hf_send_raw(hf_core *c, int handle, const uint8_t *data, int size)
     peer *p = peer_of(c, handle);
     if (!p)
         return HF_NO_HANDLE;
-    if (!p->address_size)
-        return 0;
-    return hf_send_to(c, p->address, p->address_size, data, size);
+    if (p->address_size)
+        return hf_send_to(c, p->address, p->address_size, data, size);
+    c->counters[size > MAX_DATAGRAM ? C_UNSENDABLE : C_UNREACHABLE]++;
+    return 0;
 }
 
 int hf_send_to(hf_core *c, const uint8_t *address, int address_size, const uint8_t *data, int size)
 {
-    if (address_size < 1 || address_size > ADDRESS_BYTES || size < 0 || size > SLOT_BYTES)
+    if (address_size < 1 || address_size > ADDRESS_BYTES || size < 0)
         return HF_BAD_ARGUMENT;
+    if (size > MAX_DATAGRAM) {
+        c->counters[C_UNSENDABLE]++;
+        return 0;
+    }
     uint8_t *out = out_reserve(c, size);
     if (!out) {
         c->counters[C_BUFFER_FULL]++;

@@ -181,10 +181,16 @@ static int read_vp9(slot *s, hf_record *r, const uint8_t *p, int n)
 static int read_described(slot *s, hf_record *r, stream *st)
 {
     structure announced;
-    if (dependency_read(s->data + s->dependency_at, s->dependency_size, &st->structure, &announced, &s->frame) < 0)
+    if (dependency_read(s->data + s->dependency_at, s->dependency_size, &st->structure, st->active, &announced,
+                        &s->frame) < 0)
         return 0;
-    if (s->frame.structured && s->frame.start)
+    if (s->frame.structured) {
+        announced.serial = st->structure.serial + 1;
+        s->frame.serial = announced.serial;
         st->structure = announced;
+    }
+    if (s->frame.start)
+        st->active = s->frame.active;
     r->flags |= DESCRIBED;
     r->temporal = (uint8_t)s->frame.temporal, r->spatial = (uint8_t)s->frame.spatial;
     if (s->frame.start)

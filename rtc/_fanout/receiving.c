@@ -46,6 +46,9 @@ static void note_arrival(peer *p, const uint8_t *number, int64_t now)
 
 static void count(stream *st, const hf_record *r, int64_t now)
 {
+    st->packets++, st->octets += r->size;
+    if (r->flags & REPAIRED)
+        return;
     uint32_t transit = (uint32_t)(now * st->clock_rate / 1000000) - r->timestamp;
     if (!st->started) {
         st->started = 1, st->base = st->highest = r->sequence;
@@ -57,7 +60,6 @@ static void count(stream *st, const hf_record *r, int64_t now)
         st->jitter += (d < 0 ? -d : d) - ((st->jitter + 8) >> 4);
     }
     st->last_transit = transit;
-    st->packets++, st->octets += r->size;
     st->last_arrival = now;
 }
 
@@ -90,27 +92,25 @@ static int place(hf_core *c, peer *p, slot *s, hf_record *r, int64_t now)
     if (!st)
         return 1;
     int original = st->rtx_types[r->payload_type];
-    if (original >= 0) {
-        if (s->payload < 2) {
-            r->stream = st->handle;
-            r->payload_type = (uint8_t)original;
-            r->flags |= EMPTY | REPAIRED;
-            return 1;
-        }
-        unwrap_repair(s, r, st, original);
-        r->size = (uint16_t)s->payload;
-    } else if (route->repair) {
-        return 1;
-    }
-    int codec = st->codecs[r->payload_type];
+    int codec = original >= 0 ? st->codecs[original] : route->repair ? -1 : st->codecs[r->payload_type];
     if (codec < 0)
         return 1;
+    if (original >= 0 && s->payload < 2) {
+        r->stream = st->handle, r->codec = (uint8_t)codec;
+        r->flags |= EMPTY | REPAIRED;
+        return 1;
+    }
+    if (original >= 0)
+        unwrap_repair(s, r, st, original);
+    r->size = (uint16_t)s->payload;
     r->codec = (uint8_t)codec;
-    if (payload_read(s, r, st) < 0)
+    hf_record before = *r;
+    if (payload_read(s, r, st) < 0) {
+        *r = before;
         return drop(c, C_MALFORMED);
+    }
     r->stream = st->handle;
-    if (!(r->flags & REPAIRED))
-        count(st, r, now);
+    count(st, r, now);
     return 1;
 }
 
@@ -131,10 +131,28 @@ static int read_rtp(hf_core *c, peer *p, slot *s, hf_record *r, int64_t now)
     }
     if (found.value[ID_DEPENDENCY])
         s->dependency_at = (int)(found.value[ID_DEPENDENCY] - s->data), s->dependency_size = found.size[ID_DEPENDENCY];
-    if (found.value[ID_WIDE] && found.size[ID_WIDE] == 2)
+    if (found.value[ID_WIDE] && found.size[ID_WIDE] >= 2)
         note_arrival(p, found.value[ID_WIDE], now);
     return place(c, p, s, r, now);
 }
+
+/* What is known of an SSRC: the place behind the known ones for another, which counts once it authenticated. */
+static used_ssrc *incoming_of(hf_core *c, peer *p, uint32_t ssrc)
+{
+    for (int i = 0; i < p->incoming_count; i++)
+        if (p->incoming[i].ssrc == ssrc)
+            return &p->incoming[i];
+    if (p->incoming_count == MAX_INCOMING_SSRCS) {
+        drop(c, C_TOO_MANY_STREAMS);
+        return NULL;
+    }
+    used_ssrc *fresh = &p->incoming[p->incoming_count];
+    memset(fresh, 0, sizeof *fresh);
+    fresh->ssrc = ssrc;
+    return fresh;
+}
+
+static void authenticated(peer *p, const used_ssrc *u) { p->incoming_count += u == &p->incoming[p->incoming_count]; }
 
 static int open_rtp(hf_core *c, peer *p, slot *s)
 {
@@ -149,58 +167,50 @@ static int open_rtp(hf_core *c, peer *p, slot *s)
     }
     if (s->size < header)
         return drop(c, C_MALFORMED);
-    uint32_t ssrc = get32(d + 8);
-    window fresh = {0}, *w = &fresh;
-    for (int i = 0; i < p->incoming_count; i++)
-        if (p->incoming[i].ssrc == ssrc)
-            w = &p->incoming[i].window;
-    if (w == &fresh && p->incoming_count == MAX_INCOMING_SSRCS)
-        return drop(c, C_TOO_MANY_STREAMS);
+    used_ssrc *u = incoming_of(c, p, get32(d + 8));
+    if (!u)
+        return 0;
     uint64_t index;
-    if (!srtp_estimate(w, get16(d + 2), &index))
+    if (!srtp_estimate(&u->window, get16(d + 2), &index))
         return drop(c, C_SRTP);
-    int size = srtp_open(&p->in, s->data, s->size, header, ssrc, index);
+    int size = srtp_open(&p->in, s->data, s->size, header, u->ssrc, index);
     if (size < 0)
         return drop(c, C_SRTP);
-    if (w == &fresh) {
-        p->incoming[p->incoming_count].ssrc = ssrc;
-        w = &p->incoming[p->incoming_count++].window;
-        memset(w, 0, sizeof *w);
-    }
-    window_add(w, index);
+    authenticated(p, u);
+    window_add(&u->window, index);
     s->size = size;
     return 1;
 }
 
-/* The window of received RTCP as libsrtp's rdb: bit n of seen is rtcp_start + n. */
-static int rtcp_fresh(const peer *p, uint32_t index)
+/* As libsrtp's rdb. */
+static int rtcp_fresh(const used_ssrc *u, uint32_t index)
 {
-    if (index >= p->rtcp_start + WINDOW)
+    if (index >= u->rtcp_start + WINDOW)
         return 1;
-    if (index < p->rtcp_start)
+    if (index < u->rtcp_start)
         return 0;
-    uint64_t n = index - p->rtcp_start;
-    return !(p->rtcp_seen[n >> 6] >> (n & 63) & 1);
+    uint64_t n = index - u->rtcp_start;
+    return !(u->rtcp_seen[n >> 6] >> (n & 63) & 1);
 }
 
-static void rtcp_add(peer *p, uint32_t index)
+static void rtcp_add(used_ssrc *u, uint32_t index)
 {
-    uint64_t n = index - p->rtcp_start;
+    uint64_t n = index - u->rtcp_start;
     if (n >= WINDOW) {
         uint64_t by = n - (WINDOW - 1);
         if (by >= WINDOW) {
-            p->rtcp_seen[0] = p->rtcp_seen[1] = 0;
+            u->rtcp_seen[0] = u->rtcp_seen[1] = 0;
         } else if (by >= 64) {
-            p->rtcp_seen[0] = p->rtcp_seen[1] >> (by - 64);
-            p->rtcp_seen[1] = 0;
+            u->rtcp_seen[0] = u->rtcp_seen[1] >> (by - 64);
+            u->rtcp_seen[1] = 0;
         } else {
-            p->rtcp_seen[0] = p->rtcp_seen[0] >> by | p->rtcp_seen[1] << (64 - by);
-            p->rtcp_seen[1] >>= by;
+            u->rtcp_seen[0] = u->rtcp_seen[0] >> by | u->rtcp_seen[1] << (64 - by);
+            u->rtcp_seen[1] >>= by;
         }
-        p->rtcp_start += by;
+        u->rtcp_start += by;
         n = WINDOW - 1;
     }
-    p->rtcp_seen[n >> 6] |= (uint64_t)1 << (n & 63);
+    u->rtcp_seen[n >> 6] |= (uint64_t)1 << (n & 63);
 }
 
 static int open_rtcp(hf_core *c, peer *p, slot *s, hf_record *r)
@@ -208,10 +218,14 @@ static int open_rtcp(hf_core *c, peer *p, slot *s, hf_record *r)
     uint32_t index;
     if (s->size < 12)
         return drop(c, C_MALFORMED);
+    used_ssrc *u = incoming_of(c, p, get32(s->data + 4));
+    if (!u)
+        return 0;
     int size = srtcp_open(&p->in, s->data, s->size, &index);
-    if (size < 0 || !rtcp_fresh(p, index))
+    if (size < 0 || !rtcp_fresh(u, index))
         return drop(c, C_SRTP);
-    rtcp_add(p, index);
+    authenticated(p, u);
+    rtcp_add(u, index);
     s->size = size;
     r->kind = KIND_RTCP;
     r->size = (uint16_t)size;
@@ -336,8 +350,9 @@ int hf_adopt(hf_core *c, int index, int handle, int64_t now)
     hf_record *r = &c->records[index];
     slot *s = &c->slots[c->where[index]];
     peer *p = peer_of(c, r->peer);
-    if (!p || r->kind != KIND_RTP || r->stream >= 0)
-        return HF_BAD_ARGUMENT;
+    ssrc_route *route = p && r->kind == KIND_RTP ? route_find(p, r->ssrc) : NULL;
+    if (!route || r->stream >= 0 || route->stream != handle)
+        return 0; /* it stays as it is */
     r->flags &= MARKER | VOICE;
     if (!place(c, p, s, r, now))
         r->stream = -1;

@@ -64,33 +64,30 @@ static void output_add(hf_core *c, const uint8_t *address, int address_size, uin
 void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data, int size)
 {
     c->filling->used += size;
-    output_add(c, address, address_size, data, size);
+    if (address_size)
+        output_add(c, address, address_size, data, size);
+    else
+        c->counters[C_UNREACHABLE]++;
 }
 
-static void mark_sent(peer *p, int number, int64_t now)
+static int waits(const peer *p) { return p->urgent.count + p->media.count; }
+
+int must_wait(const peer *p, int how, int64_t now)
 {
-    if (number >= 0 && p->sent && p->sent[number % SENT_PACKETS].number == number)
-        p->sent[number % SENT_PACKETS].time = now;
+    return how != AT_ONCE && (waits(p) || (p->rate && p->until - now > PACER_BURST));
 }
 
-void passes(hf_core *c, peer *p, int size, int number, int64_t now)
+static void count_pace(peer *p, int size, int64_t now)
 {
-    (void)c;
-    if (p->rate > 0)
+    if (p->rate)
         p->until = (p->until > now ? p->until : now) + (int64_t)size * 1000000 / p->rate;
-    mark_sent(p, number, now);
 }
 
-static int may_pass(const peer *p, int64_t now)
+/* time -1: it waits. */
+static void note_sent(peer *p, int number, int size, uint32_t cluster, int64_t time)
 {
-    return !p->rate || p->until - now <= PACER_BURST;
-}
-
-static void note_sent(peer *p, int number, int size, uint32_t cluster, int64_t now)
-{
-    if (number < 0 || (!p->sent && !(p->sent = calloc(SENT_PACKETS, sizeof *p->sent))))
-        return;
-    p->sent[number % SENT_PACKETS] = (sent){now, cluster, (uint16_t)number, (uint16_t)size};
+    if (number >= 0 && (p->sent || (p->sent = calloc(SENT_PACKETS, sizeof *p->sent))))
+        p->sent[number % SENT_PACKETS] = (sent){time, cluster, (uint16_t)number, (uint16_t)size};
 }
 
 static waiting *kept(const uint8_t *data, int size, int number)
@@ -105,23 +102,21 @@ static waiting *kept(const uint8_t *data, int size, int number)
 
 void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now)
 {
-    int queued = p->urgent.count + p->media.count;
-    if (how == AT_ONCE || (!queued && may_pass(p, now))) {
-        c->filling->used += size;
+    if (!must_wait(p, how, now)) {
         note_sent(p, number, size, cluster, now);
-        passes(c, p, size, number, now);
-        output_add(c, p->address, p->address_size, data, size);
+        count_pace(p, size, now);
+        out_raw(c, p->address, p->address_size, data, size);
         return;
     }
-    waiting *w = queued < PACER_PACKETS ? kept(data, size, number) : NULL;
-    if (!w) {
+    waiting *w = kept(data, size, number);
+    if (!w || (!waits(p) && list_add(&c->pacing, &c->pacing_count, &c->pacing_room, p->handle) < 0)) {
+        free(w);
         c->counters[C_PACER_FULL]++;
         return;
     }
-    note_sent(p, number, size, cluster, now);
+    note_sent(p, number, size, cluster, -1);
     queue *q = how == URGENT ? &p->urgent : &p->media;
     *q->last = w, q->last = &w->next, q->count++;
-    c->pacing += !queued;
 }
 
 static waiting *queue_take(queue *q)
@@ -135,41 +130,53 @@ static waiting *queue_take(queue *q)
     return w;
 }
 
+static waiting *next_waiting(peer *p)
+{
+    waiting *w = queue_take(&p->urgent);
+    return w ? w : queue_take(&p->media);
+}
+
 void queues_clear(hf_core *c, peer *p)
 {
     waiting *w;
-    c->pacing -= p->urgent.count + p->media.count > 0;
-    while ((w = queue_take(&p->urgent)) || (w = queue_take(&p->media)))
+    list_remove(c->pacing, &c->pacing_count, p->handle);
+    while ((w = next_waiting(p)))
         free(w);
 }
 
 static void release_due(hf_core *c, peer *p, int64_t now)
 {
-    if (!(p->urgent.count + p->media.count))
-        return;
-    while (p->urgent.count + p->media.count && may_pass(p, now)) {
-        waiting *w = queue_take(&p->urgent);
-        if (!w)
-            w = queue_take(&p->media);
+    while (waits(p) && (!p->rate || p->until - now <= PACER_BURST)) {
+        waiting *w = next_waiting(p);
         uint8_t *out = out_reserve(c, w->size);
-        if (out && p->address_size) {
+        count_pace(p, w->size, now);
+        if (w->number >= 0 && p->sent && p->sent[w->number % SENT_PACKETS].number == w->number)
+            p->sent[w->number % SENT_PACKETS].time = now;
+        if (out) {
             memcpy(out, w->data, (size_t)w->size);
-            c->filling->used += w->size;
-            passes(c, p, w->size, w->number, now);
-            output_add(c, p->address, p->address_size, out, w->size);
+            out_raw(c, p->address, p->address_size, out, w->size);
         }
         free(w);
     }
-    c->pacing -= !(p->urgent.count + p->media.count);
+}
+
+static void release_all_due(hf_core *c, int64_t now)
+{
+    int left = 0;
+    for (int i = 0; i < c->pacing_count; i++) {
+        peer *p = peer_of(c, c->pacing[i]);
+        release_due(c, p, now);
+        if (waits(p))
+            c->pacing[left++] = c->pacing[i];
+    }
+    c->pacing_count = left;
 }
 
 int64_t hf_next_flush(hf_core *c, int64_t now)
 {
     int64_t soonest = -1;
-    for (int i = 0; c->pacing && i < c->peers.count; i++) {
-        peer *p = c->peers.items[i];
-        if (!p || !(p->urgent.count + p->media.count))
-            continue;
+    for (int i = 0; i < c->pacing_count; i++) {
+        const peer *p = peer_of(c, c->pacing[i]);
         int64_t left = p->rate ? p->until - PACER_BURST - now : 0;
         left = left < 0 ? 0 : left;
         soonest = soonest < 0 || left < soonest ? left : soonest;
@@ -227,13 +234,11 @@ static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
 {
     while (i < c->out.count && !*full) {
         int m = 0, at = i;
-        while (m < MESSAGES && at < c->out.count && is_socket_address(&c->out.items[at])) {
+        while (m < MESSAGES && at < c->out.count) {
             io->first[m] = at;
             at += write_message(c, io, m++, at);
         }
         io->first[m] = at;
-        if (!m)
-            return i;
         int done = sendmmsg(fd, io->messages, (unsigned)m, MSG_DONTWAIT);
         if (done > 0) {
             count_sent(c, i, io->first[done]);
@@ -252,7 +257,7 @@ static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
 
 static void put_aside(hf_core *c, const output *o)
 {
-    waiting *w = c->taken_count < BACKLOG ? malloc(sizeof *w + (size_t)o->size + ADDRESS_BYTES) : NULL;
+    waiting *w = c->taken_count < TAKE_PACKETS ? malloc(sizeof *w + (size_t)o->size + ADDRESS_BYTES) : NULL;
     if (!w) {
         c->counters[C_BUFFER_FULL]++;
         return;
@@ -262,6 +267,18 @@ static void put_aside(hf_core *c, const output *o)
     memcpy(w->data + ADDRESS_BYTES, o->data, (size_t)o->size);
     *c->taken_last = w, c->taken_last = &w->next, c->taken_count++;
     c->counters[C_SENT]++, c->counters[C_SENT_OCTETS] += o->size;
+}
+
+/* What no socket takes is put aside, and all without one. */
+static void set_aside(hf_core *c, int fd)
+{
+    int left = 0;
+    for (int i = 0; i < c->out.count; i++)
+        if (fd < 0 || !is_socket_address(&c->out.items[i]))
+            put_aside(c, &c->out.items[i]);
+        else
+            c->out.items[left++] = c->out.items[i];
+    c->out.count = left;
 }
 
 /* What the socket did not take stays, up to BACKLOG, in chunks of its own. */
@@ -294,20 +311,15 @@ static void keep_rest(hf_core *c, int from)
 
 int hf_flush(hf_core *c, int fd, int64_t now)
 {
-    for (int i = 0; c->pacing && i < c->peers.count; i++)
-        if (c->peers.items[i])
-            release_due(c, c->peers.items[i], now);
+    release_all_due(c, now);
     if (!c->out.count)
         return 0;
     if (!c->io_out && !(c->io_out = malloc(sizeof(writing))))
         return HF_NO_MEMORY;
+    set_aside(c, fd);
     int i = 0, full = 0;
-    while (i < c->out.count && !full) {
-        if (fd < 0 || !is_socket_address(&c->out.items[i]))
-            put_aside(c, &c->out.items[i++]);
-        else
-            i = write_all(c, c->io_out, fd, i, &full);
-    }
+    while (i < c->out.count && !full)
+        i = write_all(c, c->io_out, fd, i, &full);
     if (i < c->out.count) {
         keep_rest(c, i);
     } else {
@@ -339,7 +351,7 @@ int hf_sent(hf_core *c, int handle, int first, int count, int64_t *times, uint16
     for (int i = 0; i < count; i++) {
         int number = (first + i) & 0xFFFF;
         const sent *s = p->sent ? &p->sent[number % SENT_PACKETS] : NULL;
-        int known = s && s->size && s->number == number;
+        int known = s && s->size && s->number == number && s->time >= 0;
         times[i] = known ? s->time : 0, sizes[i] = known ? s->size : 0, clusters[i] = known ? s->cluster : 0;
     }
     return 0;
@@ -355,9 +367,14 @@ void outputs_free(hf_core *c)
     for (waiting *w = c->taken_first, *next; w; w = next)
         next = w->next, free(w);
     free(c->taken_now);
+    free(c->pacing);
 }
 
-void io_free(hf_core *c) { free(c->io_in), free(c->io_out); }
+void io_free(hf_core *c)
+{
+    free(c->io_in);
+    free(c->io_out);
+}
 
 int64_t hf_floor(hf_core *c, const int *peers, int peer_count, const uint8_t *packets, const int *sizes, int count,
                  int fd)

@@ -318,9 +318,9 @@ int srtcp_open(keys *k, uint8_t *data, int size, uint32_t *index)
         return -1;
     uint32_t ssrc = get32(data + 4), word = get32(trailer);
     *index = word & ~ENCRYPTED;
+    if (!(word & ENCRYPTED))
+        return -1; /* nobody sends reports in the clear */
     if (k->profile != 1) {
-        if (!(word & ENCRYPTED))
-            return -1; /* nobody sends reports in the clear */
         gcm_rtcp_iv(iv, k->rtcp_salt, ssrc, *index);
         if (!gcm_open(k->rtcp, iv, data, RTCP_HEADER, trailer, RTCP_INDEX, data + RTCP_HEADER, payload,
                       data + RTCP_HEADER + payload))
@@ -329,8 +329,7 @@ int srtcp_open(keys *k, uint8_t *data, int size, uint32_t *index)
     }
     if (!mac_over(k->rtcp_mac, data, size - SHA1_TAG, NULL, 0, tag) || !same(tag, data + size - SHA1_TAG, SHA1_TAG))
         return -1;
-    if (word & ENCRYPTED &&
-        !counter_mode(k->rtcp, k->rtcp_salt, ssrc, *index, data + RTCP_HEADER, data + RTCP_HEADER, payload))
+    if (!counter_mode(k->rtcp, k->rtcp_salt, ssrc, *index, data + RTCP_HEADER, data + RTCP_HEADER, payload))
         return -1;
     return RTCP_HEADER + payload;
 }

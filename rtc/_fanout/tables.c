@@ -5,33 +5,29 @@
 
 void *table_get(const table *t, int handle) { return handle >= 0 && handle < t->count ? t->items[handle] : NULL; }
 
+/* The lowest number that is free, so that both implementations give the same. */
 int table_add(table *t, void *item)
 {
-    if (t->free_count) {
-        int handle = t->free[--t->free_count];
-        t->items[handle] = item;
-        return handle;
-    }
-    if (t->count == t->room) {
+    while (t->lowest < t->count && t->items[t->lowest])
+        t->lowest++;
+    if (t->lowest == t->room) {
         int room = t->room ? t->room * 2 : 64;
         void **items = realloc(t->items, sizeof *items * (size_t)room);
-        if (items)
-            t->items = items;
-        int *free_places = realloc(t->free, sizeof *free_places * (size_t)room);
-        if (free_places)
-            t->free = free_places;
-        if (!items || !free_places)
+        if (!items)
             return HF_NO_MEMORY;
-        t->room = room;
+        t->items = items, t->room = room;
     }
-    t->items[t->count] = item;
-    return t->count++;
+    if (t->lowest == t->count)
+        t->count++;
+    t->items[t->lowest] = item;
+    return t->lowest++;
 }
 
 void table_remove(table *t, int handle)
 {
     t->items[handle] = NULL;
-    t->free[t->free_count++] = handle;
+    if (handle < t->lowest)
+        t->lowest = handle;
 }
 
 int list_add(int **list, int *count, int *room, int value)
@@ -154,7 +150,7 @@ void hf_free(hf_core *c)
             hf_close_peer(c, i);
     table *tables[] = {&c->peers, &c->streams, &c->destinations};
     for (int i = 0; i < 3; i++)
-        free(tables[i]->items), free(tables[i]->free);
+        free(tables[i]->items);
     for (int i = 0; i < c->hash_size; i++)
         for (hash_entry *e = c->hash[i], *next; e; e = next)
             next = e->next, free(e);
@@ -188,12 +184,10 @@ int hf_set_keys(hf_core *c, int handle, int profile, const uint8_t *receive_key,
     if (profile < 1 || profile > 3)
         return HF_BAD_ARGUMENT;
     p->keyed = 0;
-    p->incoming_count = p->others_sent_count = 0;
-    p->rtcp_start = p->rtcp_seen[0] = p->rtcp_seen[1] = p->rtcp_sent = 0;
+    p->incoming_count = p->sent_count = 0;
     for (int i = 0; i < p->destination_count; i++) {
         destination *d = destination_of(c, p->destinations[i]);
-        memset(&d->sent, 0, sizeof d->sent);
-        memset(&d->rtx_sent, 0, sizeof d->rtx_sent);
+        d->sent = d->rtx_sent = -1;
     }
     if (keys_set(&p->in, profile, 0, receive_key, receive_salt) < 0 ||
         keys_set(&p->out, profile, 1, send_key, send_salt) < 0)
@@ -258,7 +252,7 @@ int hf_close_peer(hf_core *c, int handle)
     for (int i = 0; p->cache && i < CACHE_PACKETS; i++)
         free(p->cache[i].data);
     free(p->cache), free(p->sent), free(p->arrivals), free(p->routes);
-    free(p->others_sent), free(p->destinations), free(p->streams);
+    free(p->sent_ssrcs), free(p->destinations), free(p->streams);
     table_remove(&c->peers, handle);
     explicit_bzero(p, sizeof *p);
     free(p);
@@ -275,20 +269,20 @@ ssrc_route *route_find(peer *p, uint32_t ssrc)
 
 static int route_add(peer *p, uint32_t ssrc, int stream, int repair)
 {
-    ssrc_route *r = route_find(p, ssrc);
-    if (!r) {
-        if (p->route_count == p->route_room) {
-            int room = p->route_room ? p->route_room * 2 : 8;
-            ssrc_route *grown = realloc(p->routes, sizeof *grown * (size_t)room);
-            if (!grown)
-                return HF_NO_MEMORY;
-            p->routes = grown, p->route_room = room;
-        }
-        r = &p->routes[p->route_count++];
-        r->ssrc = ssrc;
+    if (p->route_count == p->route_room) {
+        int room = p->route_room ? p->route_room * 2 : 8;
+        ssrc_route *grown = realloc(p->routes, sizeof *grown * (size_t)room);
+        if (!grown)
+            return HF_NO_MEMORY;
+        p->routes = grown, p->route_room = room;
     }
-    r->stream = stream, r->repair = repair;
+    p->routes[p->route_count++] = (ssrc_route){ssrc, stream, repair};
     return 0;
+}
+
+static void route_remove(peer *p, const ssrc_route *r)
+{
+    p->routes[r - p->routes] = p->routes[--p->route_count];
 }
 
 int hf_open_stream(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc, int clock_rate, int video, int group,
@@ -297,8 +291,7 @@ int hf_open_stream(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc, int
     peer *p = peer_of(c, handle);
     if (!p)
         return HF_NO_HANDLE;
-    ssrc_route *taken = route_find(p, ssrc);
-    if (clock_rate <= 0 || (taken && !taken->repair))
+    if (clock_rate <= 0 || ssrc == rtx_ssrc || route_find(p, ssrc) || (rtx_ssrc && route_find(p, rtx_ssrc)))
         return HF_BAD_ARGUMENT;
     stream *s = calloc(1, sizeof *s);
     if (!s)
@@ -329,8 +322,15 @@ int hf_set_repair_ssrc(hf_core *c, int handle, uint32_t rtx_ssrc)
     stream *s = stream_of(c, handle);
     if (!s)
         return HF_NO_HANDLE;
+    peer *p = peer_of(c, s->peer);
+    if (rtx_ssrc == s->rtx_ssrc)
+        return 0;
+    if (rtx_ssrc && route_find(p, rtx_ssrc))
+        return HF_BAD_ARGUMENT;
+    if (s->rtx_ssrc)
+        route_remove(p, route_find(p, s->rtx_ssrc));
     s->rtx_ssrc = rtx_ssrc;
-    return rtx_ssrc ? route_add(peer_of(c, s->peer), rtx_ssrc, handle, 1) : 0;
+    return rtx_ssrc ? route_add(p, rtx_ssrc, handle, 1) : 0;
 }
 
 int hf_set_clock(hf_core *c, int handle, int64_t sender_time, uint32_t timestamp)
@@ -370,11 +370,12 @@ int hf_close_stream(hf_core *c, int handle)
         if (d->wanted == handle)
             d->wanted = -1;
     }
-    for (int i = 0; i < p->route_count;)
+    for (int i = p->route_count - 1; i >= 0; i--)
         if (p->routes[i].stream == handle)
-            p->routes[i] = p->routes[--p->route_count];
-        else
-            i++;
+            route_remove(p, &p->routes[i]);
+    for (int i = 0; i < c->batch; i++)
+        if (c->records[i].kind == KIND_RTP && c->records[i].stream == handle)
+            c->records[i].stream = -1; /* the number may be another's soon */
     list_remove(p->streams, &p->stream_count, handle);
     free(s->destinations);
     table_remove(&c->streams, handle);
@@ -396,7 +397,7 @@ int hf_open_destination(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc
     d->peer = handle, d->ssrc = ssrc, d->rtx_ssrc = rtx_ssrc, d->clock_rate = clock_rate, d->video = video;
     d->current = d->wanted = -1;
     d->want_spatial = d->want_temporal = d->now_spatial = d->now_temporal = 7;
-    d->target_spatial = d->target_temporal = -1;
+    d->target = d->sent = d->rtx_sent = d->latest_codec = -1;
     d->rewriter.switching = 1;
     memset(d->types, 0xFF, sizeof d->types);
     memset(d->rtx_types, 0xFF, sizeof d->rtx_types);
@@ -430,7 +431,9 @@ int hf_aim(hf_core *c, int handle, int target, int spatial, int temporal, int cu
 {
     destination *d = destination_of(c, handle);
     stream *s = stream_of(c, target);
-    if (!d || (target >= 0 && !s))
+    if (spatial < 0 || spatial > 7 || temporal < 0 || temporal > 7)
+        return HF_BAD_ARGUMENT;
+    if (!d || (target != -1 && !s))
         return HF_NO_HANDLE;
     int before = d->current, wanted_before = d->wanted;
     if ((cut || target < 0) && d->current >= 0) {

@@ -59,6 +59,13 @@ class Structure:
                 best = index
         return best
 
+    def is_part(self, target: int, whole: int) -> bool:
+        """Whether who got all frames of decode target `whole` got all of `target`: not so in simulcast."""
+        return all(
+            template.indications[target] == NOT_PRESENT or template.indications[whole] != NOT_PRESENT
+            for template in self.templates
+        )
+
     @property
     def all_active(self) -> int:
         """The mask with every decode target in it."""

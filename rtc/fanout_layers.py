@@ -60,13 +60,23 @@ class LayerFilter:
             self._target = structure.best_target(self.want_spatial, self.want_temporal, descriptor.active)
         elif flags & _FRAME_START:
             wanted = structure.best_target(self.want_spatial, self.want_temporal, descriptor.active)
-            if wanted != self._target and (
-                flags & _KEY_START
-                or _layer(structure, wanted) < _layer(structure, self._target)
-                or descriptor.indications[wanted] == SWITCH
-            ):
+            if wanted != self._target and (flags & _KEY_START or self._can_change(descriptor, wanted)):
                 self._target = wanted
         return self._target >= 0 and descriptor.indications[self._target] != NOT_PRESENT
+
+    def _can_change(self, descriptor: Descriptor, wanted: int) -> bool:
+        """Whether a decoder that got the target in force so far can go on with `wanted` from this frame on,
+        which is not a key frame's."""
+        if wanted < 0:
+            return True
+        if self._target < 0:
+            return False
+        structure = descriptor.structure
+        now, then = structure.targets[self._target], structure.targets[wanted]
+        if then > now:
+            # A frame of a higher spatial layer refers to earlier ones of it, that the receiver lacks.
+            return then[0] == now[0] and descriptor.indications[wanted] == SWITCH
+        return structure.is_part(wanted, self._target)
 
     def ends_picture(self, packet: Packet) -> bool:
         """Whether the marker is set on a packet that passed and lacks it: nothing of this picture follows."""
@@ -75,7 +85,3 @@ class LayerFilter:
         if packet.descriptor is not None:
             return packet.spatial == packet.descriptor.structure.targets[self._target][0]
         return packet.spatial == self.spatial
-
-
-def _layer(structure: Structure, target: int) -> tuple[int, int]:
-    return structure.targets[target] if target >= 0 else (-1, -1)

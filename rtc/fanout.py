@@ -344,17 +344,3 @@ COUNTERS: Final = (
     "received-octets",
     "sent-octets",
 )
-
-
-def open_fanout(kind: str = "auto") -> Fanout:
-    """The plane: "native" in C, "python" its twin, "auto" the first that can be had. Raises ImportError where
-    that one is not built."""
-    if kind != "python":
-        from rtc import _fanout
-
-        if kind == "native" or _fanout.available():
-            native: Fanout = _fanout.NativeFanout()
-            return native
-    from rtc.fanout_twin import PythonFanout
-
-    return PythonFanout()

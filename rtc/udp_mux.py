@@ -21,7 +21,8 @@ from typing import Final
 from aioice.utils import random_string
 
 from rtc import checks
-from rtc.fanout import DROP, FORWARD, Fanout, Kind, Record, open_fanout
+from rtc.fanout import DROP, FORWARD, Fanout, Kind, Record
+from rtc.fanout_open import PlaneKind, open_fanout
 from rtc.hand_over import HandOver
 from rtc.mux_link import MuxLink
 from rtc.port_reader import EndpointPort, PortIO, ReaderPort
@@ -69,7 +70,7 @@ class UdpMux:
         host: str,
         port: int,
         *,
-        kind: str = "auto",
+        kind: PlaneKind = "auto",
         reuse_port: bool = False,
         worker: int | None = None,
         hand_over: str = "",
@@ -82,7 +83,7 @@ class UdpMux:
         return mux
 
     @classmethod
-    async def on(cls, sock: socket.socket, kind: str = "auto") -> UdpMux:
+    async def on(cls, sock: socket.socket, kind: PlaneKind = "auto") -> UdpMux:
         """Takes over a socket made by `bind`; `kind` of plane as for `open_fanout`."""
         sock.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):

@@ -10,7 +10,8 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.fanout import DROP, open_fanout
+from rtc.fanout import DROP
+from rtc.fanout_open import open_fanout
 from rtc.mux_link import CHECK_BURST, MAX_WAITING_DATAGRAMS, MuxLink
 from rtc.socket_address import Address, bind, pack_address, unpack_address
 from rtc.udp_mux import MAX_ADDRESSES_PER_PEER, OWNER_S, UdpMux

@@ -6,7 +6,8 @@ import itertools
 from collections import defaultdict
 
 from rtc import rtcp, vp8
-from rtc.fanout import DROP, ExtensionIds, Kind, open_fanout
+from rtc.fanout import DROP, ExtensionIds, Kind
+from rtc.fanout_open import open_fanout
 from rtc.header_extensions import encode_audio_level, encode_mid
 from rtc.rtcp import RtcpPacket
 from rtc.rtp import RtpPacket, is_rtcp

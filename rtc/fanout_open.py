@@ -8,8 +8,10 @@ from typing import Literal, cast
 from rtc.fanout import Fanout
 from rtc.fanout_twin import PythonFanout
 
+PlaneKind = Literal["auto", "native", "python"]
 
-def open_fanout(kind: Literal["auto", "native", "python"] = "auto") -> Fanout:
+
+def open_fanout(kind: PlaneKind = "auto") -> Fanout:
     """Raises RuntimeError with the reason when `native` was asked for and is not there."""
     if kind == "python":
         return PythonFanout()

@@ -103,8 +103,9 @@ class Output:
             self._set_aside([entry for entry in ready if not is_sockaddr(entry[0])])
             self._ready = ready = deque(entry for entry in ready if is_sockaddr(entry[0]))
             self._strange = 0
-        sent, unreachable = sockets.send(fd, ready)
+        sent, octets, unreachable = sockets.send(fd, ready)
         counters["sent"] += sent
+        counters["sent-octets"] += octets
         counters["unreachable"] += unreachable
         while len(ready) > BACKLOG:
             ready.pop()
@@ -124,6 +125,7 @@ class Output:
             if len(self._taken) < TAKE_PACKETS:
                 self._taken.append(entry)
                 self.counters["sent"] += 1
+                self.counters["sent-octets"] += len(entry[1])
             else:
                 self.counters["send-buffer-full"] += 1
 

@@ -82,26 +82,27 @@ class Sockets:
             found.append((name, data))
         return found
 
-    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int]:
+    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int, int]:
         """Sends from the left of `ready` until it is empty or the socket takes no more.
 
-        Returns how many it took, and how many could not be sent at all.
+        Returns how many it took, how many bytes they were, and how many could not be sent at all.
         """
         if self._messages is not None:
             return self._messages.send(fd, ready)
         send = self._socket(fd).sendto
-        sent = unreachable = 0
+        sent = octets = unreachable = 0
         while ready:
             address, data = ready[0]
             try:
                 send(data, from_sockaddr(address))
                 sent += 1
+                octets += len(data)
             except OSError as error:
                 if error.errno in _TRY_AGAIN:
                     break
                 unreachable += 1
             ready.popleft()
-        return sent, unreachable
+        return sent, octets, unreachable
 
     def close(self) -> None:
         """Lets go of the sockets; they stay open."""
@@ -146,8 +147,8 @@ class _Messages:
             self._headers[8 * index + 2] = vectors + 16 * index
             self._headers[8 * index + 3] = 1
 
-    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int]:
-        sent = unreachable = 0
+    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int, int]:
+        sent = octets = unreachable = 0
         while ready:
             count = self._fill(ready)
             done = self._call(fd, self._header, count, 0)
@@ -159,8 +160,8 @@ class _Messages:
                 continue
             sent += done
             for _ in range(done):
-                ready.popleft()
-        return sent, unreachable
+                octets += len(ready.popleft()[1])
+        return sent, octets, unreachable
 
     def _fill(self, ready: deque[Datagram]) -> int:
         slots, names, vectors, headers = self._data, self._names, self._vectors, self._headers

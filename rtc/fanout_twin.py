@@ -210,6 +210,7 @@ class PythonFanout:
     def _take_in(self, datagrams: list[tuple[bytes, bytes]], now: int) -> Sequence[Record]:
         self._batch = batch = []
         self._counters["received"] += len(datagrams)
+        self._counters["received-octets"] += sum(len(data) for _, data in datagrams)
         for address, data in datagrams:
             packet = self._read(data, address, now)
             if isinstance(packet, str):

@@ -40,6 +40,11 @@ from rtc.rtcp_reports import (
     parse_sender_report,
     parse_source_description,
 )
+from rtc.transport_feedback import (
+    FORMAT_TRANSPORT_WIDE,
+    TransportFeedback,
+    parse_transport_feedback,
+)
 
 __all__ = [
     "MAX_COMPOUND_SIZE",
@@ -54,6 +59,7 @@ __all__ = [
     "SdesChunk",
     "SenderReport",
     "SourceDescription",
+    "TransportFeedback",
     "UnknownRtcp",
     "parse_compound",
     "serialize_compound",
@@ -85,6 +91,7 @@ RtcpPacket: TypeAlias = (
     | PictureLossIndication
     | FullIntraRequest
     | ReceiverEstimate
+    | TransportFeedback
     | UnknownRtcp
 )
 
@@ -96,6 +103,7 @@ _REPORTS: Final[Mapping[int, Callable[[int, bytes], RtcpPacket]]] = {
 }
 _FEEDBACK: Final[Mapping[tuple[int, int], Callable[[bytes], RtcpPacket | None]]] = {
     (TRANSPORT_FEEDBACK, FORMAT_NACK): parse_nack,
+    (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE): parse_transport_feedback,
     (PAYLOAD_FEEDBACK, FORMAT_PLI): parse_pli,
     (PAYLOAD_FEEDBACK, FORMAT_FIR): parse_fir,
     (PAYLOAD_FEEDBACK, FORMAT_APPLICATION): parse_application,
@@ -122,14 +130,16 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
             raise PacketError("RTCP packet is longer than its datagram")
         body = data[position + 4 : end]
         if first & 0x20:
-            body = _without_padding(body, last=end == size)
+            # Browsers pad this one kind with one to three bytes, wherever it stands.
+            wide = (packet_type, first & 0x1F) == (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE)
+            body = _without_padding(body, last=end == size or wide, whole=not wide)
         packets.append(_parse(packet_type, first & 0x1F, body))
         position = end
     return packets
 
 
-def _without_padding(body: bytes, *, last: bool) -> bytes:
-    if not last or not body or not 0 < body[-1] <= len(body) or body[-1] % 4:
+def _without_padding(body: bytes, *, last: bool, whole: bool) -> bytes:
+    if not last or not body or not 0 < body[-1] <= len(body) or (whole and body[-1] % 4):
         raise PacketError("RTCP packet has a padding that lies")
     return body[: -body[-1]]
 

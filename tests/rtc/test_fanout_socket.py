@@ -59,7 +59,7 @@ def test_what_is_sent_comes_in_order(family: int, many: bool) -> None:
             sockets._messages = None  # as on a system without sendmmsg
         name = to_sockaddr(far.getsockname())
         ready = deque((name, bytes((index,)) * (index + 1)) for index in range(70))
-        assert sockets.send(near.fileno(), ready) == (70, 0)
+        assert sockets.send(near.fileno(), ready) == (70, 2485, 0)
         assert not ready
         found = sockets.receive(far.fileno()) + sockets.receive(far.fileno())
         assert [data for _, data in found] == [bytes((index,)) * (index + 1) for index in range(70)]
@@ -74,7 +74,7 @@ def test_what_cannot_be_sent_does_not_hold_up_the_rest(many: bool) -> None:
             sockets._messages = None
         good, bad = to_sockaddr(far.getsockname()), to_sockaddr(("127.0.0.1", 0))
         ready = deque([(good, b"1"), (bad, b"2"), (bad, b"3"), (good, b"4")])
-        assert sockets.send(near.fileno(), ready) == (2, 2)
+        assert sockets.send(near.fileno(), ready) == (2, 2, 2)
         assert [data for _, data in sockets.receive(far.fileno())] == [b"1", b"4"]
 
 
@@ -97,7 +97,7 @@ def test_what_a_full_socket_does_not_take_is_kept_up_to_a_bound(monkeypatch: pyt
 
         def full(fd: int, ready: deque[tuple[bytes, bytes]]) -> tuple[int, int]:
             sent.append(len(ready))
-            return 0, 0
+            return 0, 0, 0
 
         monkeypatch.setattr(fanout._sockets, "send", full)
         for index in range(5000):

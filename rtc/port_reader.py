@@ -7,7 +7,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from rtc.socket_address import pack_address, unpack_address
+from rtc.fanout_socket import from_sockaddr, is_sockaddr, to_sockaddr
 
 if TYPE_CHECKING:
     from rtc.udp_mux import UdpMux
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 BATCHES: Final = 8
 #: Records of a batch after which there is probably more to read.
 FULL: Final = 32
+#: Bytes that asyncio keeps for a socket that takes no more; what comes on top is dropped. Larger adds delay.
+MAX_UNSENT: Final = 4 << 20
+
+
+Datagrams = list[tuple[bytes, bytes]]  # address, data
 
 
 class PortIO(Protocol):
@@ -24,10 +29,18 @@ class PortIO(Protocol):
 
     closed: bool
 
-    def flush(self, now: int) -> None:
-        """Sends what the plane has ready."""
+    def flush(self, now: int) -> Datagrams:
+        """Sends what the plane has ready; returns what is for no socket."""
 
     async def close(self) -> None: ...
+
+
+async def open_io(mux: UdpMux, sock: socket.socket) -> PortIO:
+    """Takes over the non-blocking `sock`; the fallback where the loop watches no descriptors (Windows)."""
+    try:
+        return ReaderPort(mux, sock)
+    except NotImplementedError:
+        return await EndpointPort.open(mux, sock)
 
 
 class ReaderPort:
@@ -53,11 +66,12 @@ class ReaderPort:
                 break  # the loop says when there is more
         mux.flush()
 
-    def flush(self, now: int) -> None:
-        left = self._mux.fanout.flush(self._fd, now)
-        if left and not self._writing:
+    def flush(self, now: int) -> Datagrams:
+        fanout = self._mux.fanout
+        if fanout.flush(self._fd, now) and not self._writing:
             self._writing = True
             self._loop.add_writer(self._fd, self._writable)
+        return fanout.take() if self._mux.has_connections else []
 
     def _writable(self) -> None:
         self._writing = False
@@ -78,6 +92,7 @@ class EndpointPort(asyncio.DatagramProtocol):
     def __init__(self, mux: UdpMux) -> None:
         self._mux = mux
         self._transport: Any = None
+        self._full = False
         self._ended = asyncio.get_running_loop().create_future()
         self.closed = False
 
@@ -88,20 +103,36 @@ class EndpointPort(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        transport.set_write_buffer_limits(high=MAX_UNSENT)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._ended.done():
             self._ended.set_result(None)
 
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        self._mux.deliver(data, pack_address(address[0], address[1]))
+    def pause_writing(self) -> None:
+        self._full = True
 
-    def flush(self, now: int) -> None:
+    def resume_writing(self) -> None:
+        self._full = False
+
+    def error_received(self, error: Exception) -> None:
+        self._mux.count("unreachable")
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        self._mux.deliver(data, to_sockaddr(address))
+
+    def flush(self, now: int) -> Datagrams:
         fanout = self._mux.fanout
         fanout.flush(-1, now)
+        others: Datagrams = []
         for address, data in fanout.take():
-            if len(address) in (16, 28):
-                self._transport.sendto(data, unpack_address(address))
+            if not is_sockaddr(address):
+                others.append((address, data))
+            elif self._full:
+                self._mux.count("send-buffer-full")
+            else:
+                self._transport.sendto(data, from_sockaddr(address))
+        return others
 
     async def close(self) -> None:
         self.closed = True

@@ -4,12 +4,10 @@ that knows aiortc's and aioice's inside.
 What is used of their private names is listed here and pinned by tests/rtc/test_transport_contract.py:
 
 - `RTCDtlsTransport`: `_recv`/`_send`/`role`/`state` of the ICE object, `_set_role`, `_rx_srtp`, `_tx_srtp`,
-  `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`,
-  `_srtp_profiles` with `openssl_profile`, `key_length`, `salt_length`, `get_key_and_salt`, `_set_state`,
-  `State` - `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`,
-  `_local_candidates`, `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`,
-  `remote_is_lite` - aioice `StunProtocol.transport`, and that asyncio and uvloop look up
-  `datagram_received` for each datagram
+  `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`
+- `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`, `_local_candidates`,
+  `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`, `remote_is_lite`
+- aioice `StunProtocol.transport`, and that asyncio and uvloop look up `datagram_received` for each datagram
 """
 
 from __future__ import annotations

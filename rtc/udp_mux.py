@@ -23,9 +23,10 @@ from aioice.utils import random_string
 from rtc import checks
 from rtc.fanout import DROP, FORWARD, Fanout, Kind, Record
 from rtc.fanout_open import PlaneKind, open_fanout
+from rtc.fanout_socket import is_sockaddr
 from rtc.hand_over import HandOver
 from rtc.mux_link import MuxLink
-from rtc.port_reader import EndpointPort, PortIO, ReaderPort
+from rtc.port_reader import PortIO, ReaderPort, open_io
 from rtc.sdp import Candidate
 from rtc.socket_address import bind, unpack_address
 from rtc.tcp_mux import TcpMux
@@ -57,7 +58,7 @@ class UdpMux:
         self._by_peer: dict[int, MuxLink] = {}
         self._io: PortIO | None = None
         self._tcp: TcpMux | None = None
-        self._hand_over: HandOver | None = None
+        self.hand_over: HandOver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -77,28 +78,38 @@ class UdpMux:
     ) -> UdpMux:
         """Binds `host`:`port` (0: any free port); raises OSError. With `reuse_port` it shares the address
         with other workers, who hand over to each other through sockets in the folder `hand_over`."""
-        mux = await cls.on(bind(host, port, reuse_port=reuse_port), kind=kind)
-        if worker is not None:
-            mux._hand_over = await HandOver.open(mux, hand_over, worker)
-        return mux
+        return await cls.on(
+            bind(host, port, reuse_port=reuse_port), kind=kind, worker=worker, hand_over=hand_over
+        )
 
     @classmethod
-    async def on(cls, sock: socket.socket, kind: PlaneKind = "auto") -> UdpMux:
-        """Takes over a socket made by `bind`; `kind` of plane as for `open_fanout`."""
+    async def on(
+        cls,
+        sock: socket.socket,
+        kind: PlaneKind = "auto",
+        *,
+        worker: int | None = None,
+        hand_over: str = "",
+    ) -> UdpMux:
+        """Takes over a socket made by `bind`; `kind` of plane as for `open_fanout`. Raises OSError."""
         sock.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             with contextlib.suppress(OSError):  # some systems refuse what is over their limit
                 sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        host, port = sock.getsockname()[:2]
         try:
             mux = cls(open_fanout(kind))
-            mux._loop = asyncio.get_running_loop()
-            mux.port = sock.getsockname()[1]
-            try:
-                mux._io = ReaderPort(mux, sock)
-            except NotImplementedError:  # Windows' loop of its own
-                mux._io = await EndpointPort.open(mux, sock)
-            mux._tcp = await TcpMux.open(mux, sock.getsockname()[0], mux.port)
         except BaseException:
+            sock.close()
+            raise
+        mux._loop, mux.port = asyncio.get_running_loop(), port
+        try:
+            mux._io = await open_io(mux, sock)
+            if worker is not None:
+                mux.hand_over = HandOver(mux, hand_over, worker)
+            mux._tcp = await TcpMux.open(mux, host, port, shared=worker is not None)
+        except BaseException:
+            await mux.close()
             sock.close()
             raise
         return mux
@@ -118,6 +129,15 @@ class UdpMux:
         dropped.update(self._dropped)
         return dropped
 
+    def count(self, reason: str) -> None:
+        """One more was dropped."""
+        self._dropped[reason] += 1
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether anybody ever came over TCP, so that there may be something for them."""
+        return self._tcp is not None and self._tcp.used
+
     @property
     def reader(self) -> ReaderPort | None:
         """The socket's reader, where the plane reads the socket itself."""
@@ -135,7 +155,7 @@ class UdpMux:
 
     def link(self) -> MuxLink:
         """A place for one more peer."""
-        prefix = f"{self._hand_over.worker}x" if self._hand_over is not None else ""
+        prefix = f"{self.hand_over.worker}x" if self.hand_over is not None else ""
         link = MuxLink(self, self.fanout.open_peer(), prefix + random_string(8), random_string(24))
         self._by_ufrag[link.ufrag] = self._by_peer[link.peer] = link
         return link
@@ -183,8 +203,8 @@ class UdpMux:
             self._timer.cancel()
         if self._tcp is not None:
             await self._tcp.close()
-        if self._hand_over is not None:
-            self._hand_over.close()
+        if self.hand_over is not None:
+            self.hand_over.close()
         if self._io is not None:
             await self._io.close()
         self.fanout.close()
@@ -196,6 +216,13 @@ class UdpMux:
         now = self.now()
         self.take_in(self.fanout.deliver(data, address, now), now)
         self.wake()
+
+    def adopt(self, sock: socket.socket, read: bytes) -> None:
+        """A connection over TCP that another worker accepted, and what was read of it already."""
+        if self._tcp is None:
+            sock.close()
+        else:
+            self._tcp.adopt(sock, read)
 
     def take_in(self, records: Sequence[Record], now: int) -> None:
         """Lets everybody concerned decide about a batch, and forwards it."""
@@ -229,42 +256,50 @@ class UdpMux:
 
     def check(self, data: bytes, address: bytes) -> None:
         """A connectivity check from `address`: answered if it is one, else counted."""
+        now = self._clock()
         try:
             fragment = checks.user_fragment(data)
             link = self._by_ufrag.get(fragment)
             if link is None:
-                if self._hand_over is not None and self._hand_over.pass_on(fragment, data, address):
+                if self._passed_on(fragment, data, address):
                     return
                 raise checks.CheckError("stun-not-authorised")
-            if not link.may_check(self._clock()):
+            if not link.may_check(address, now):
                 raise checks.CheckError("stun-flood")
             request = checks.authentic(data, link.password)
+            self._remember(link, address, now)
         except checks.CheckError as reason:
             self._dropped[str(reason)] += 1
             return
-        owner = self._by_address.get(address, link)
-        now = self._clock()
-        if owner is not link:
-            if owner.address == address and now - owner.last_check < OWNER_S:
-                self._dropped["address-taken"] += 1
-                return
-            owner.lost(address)
-        self._remember(link, address)
         link.checked(address, checks.nominates(request), now)
         self.fanout.send_to(address, checks.success(request, self._seen_as(address), link.password))
         self.wake()
+
+    def _passed_on(self, fragment: str, data: bytes, address: bytes) -> bool:
+        # A connection is handed over as a whole; its key would mean something else to another worker.
+        if self.hand_over is None or not is_sockaddr(address):
+            return False
+        return self.hand_over.pass_on(fragment, data, address)
 
     def _seen_as(self, address: bytes) -> tuple[str, int]:
         if self._tcp is not None and (found := self._tcp.remote(address)) is not None:
             return found
         return unpack_address(address)
 
-    def _remember(self, link: MuxLink, address: bytes) -> None:
-        if self._by_address.get(address) is not link:
+    def _remember(self, link: MuxLink, address: bytes, now: float) -> None:
+        """The peer has proven that it is at `address`. Raises CheckError where it cannot be had there."""
+        owner = self._by_address.get(address)
+        if owner is not link:
+            if owner is not None and owner.address == address and now - owner.last_check < OWNER_S:
+                raise checks.CheckError("address-taken")
+            if self.hand_over is not None and not self.hand_over.claim(address):
+                raise checks.CheckError("unclaimed")  # its media would go elsewhere
+            if owner is not None:
+                owner.lost(address)
             self._by_address[address] = link
             self.fanout.route(address, link.peer)
-            if self._hand_over is not None:
-                self._hand_over.claim(address)
+            if self._tcp is not None:
+                self._tcp.prove(address)
         while len(link.addresses) >= MAX_ADDRESSES_PER_PEER and address not in link.addresses:
             oldest = next(a for a in link.addresses if a != link.address)
             del link.addresses[oldest]
@@ -274,8 +309,10 @@ class UdpMux:
         if self._by_address.get(address) is link:
             del self._by_address[address]
             self.fanout.route(address, -1)
-            if self._hand_over is not None:
-                self._hand_over.release(address)
+            if self.hand_over is not None:
+                self.hand_over.release(address)
+            if self._tcp is not None:
+                self._tcp.drop(address)
 
     # Sending.
 
@@ -291,9 +328,9 @@ class UdpMux:
         if self._io is None or self._loop is None or self._io.closed:
             return
         now = self.now()
-        self._io.flush(now)
-        if self._tcp is not None and self._tcp.connections:
-            self._tcp.write(self.fanout.take())
+        others = self._io.flush(now)
+        if others and self._tcp is not None:
+            self._tcp.write(others)
         wait = self.fanout.next_flush(now)
         if self._timer is not None:
             self._timer.cancel()

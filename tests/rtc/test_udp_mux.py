@@ -86,7 +86,7 @@ def test_a_check_is_answered_and_brings_the_address(port: Port) -> None:
     assert answer.check_message_integrity(link.password.encode())
     port.send(link, b"media")
     assert port.sent() == [(b"media", HOME)]
-    assert port.reasons() == {}
+    assert port.reasons() == {"unreachable": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import sys
 from struct import Struct
@@ -30,6 +31,13 @@ def unpack_address(raw: bytes) -> Address:
     _, port, _, host, _ = _V6.unpack(raw)
     text = socket.inet_ntop(socket.AF_INET6, host)
     return (text.removeprefix("::ffff:") if "." in text else text), int.from_bytes(port, "big")
+
+
+def site(host: str) -> bytes:
+    """Who is limited together: one address of IPv4, one network of IPv6 (64 bits), of which its owner has
+    all. Raises ValueError."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.packed if address.version == 4 else address.packed[:8]
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:

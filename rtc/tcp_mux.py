@@ -7,7 +7,6 @@ address, whose key is no sockaddr. What has not proven itself by a check may say
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import socket
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rtc import checks
 from rtc.fanout import MAX_DATAGRAM
-from rtc.socket_address import Address
+from rtc.socket_address import Address, site
 
 if TYPE_CHECKING:
     from rtc.udp_mux import UdpMux
@@ -128,7 +127,7 @@ class TcpMux:
         self.mux = mux
         self.connections: dict[bytes, _Connection] = {}
         self._unproven: OrderedDict[bytes, _Connection] = OrderedDict()
-        self._per_host: Counter[bytes] = Counter()
+        self._per_owner: Counter[bytes] = Counter()
         self._server: asyncio.AbstractServer | None = None
         self._adopting: set[asyncio.Task[Any]] = set()
         self._numbers = 0
@@ -237,7 +236,7 @@ class TcpMux:
         if not peer or len(self.connections) >= MAX_CONNECTIONS:
             connection.end("tcp-too-many")
             return
-        if self._per_host[_site(host)] >= MAX_PER_ADDRESS:
+        if self._per_owner[site(host)] >= MAX_PER_ADDRESS:
             connection.end("tcp-too-many")
             return
         if len(self._unproven) >= MAX_UNPROVEN:
@@ -245,7 +244,7 @@ class TcpMux:
         self._numbers += 1
         connection.key = _TAG + self._numbers.to_bytes(8, "big")
         self.connections[connection.key] = self._unproven[connection.key] = connection
-        self._per_host[_site(host)] += 1
+        self._per_owner[site(host)] += 1
         self._set_deadline(connection, PROOF_S)
 
     def ended(self, connection: _Connection) -> None:
@@ -253,10 +252,10 @@ class TcpMux:
         self._unproven.pop(connection.key, None)
         if self.connections.pop(connection.key, None) is None:
             return
-        site = _site(connection.remote[0])
-        self._per_host[site] -= 1
-        if not self._per_host[site]:
-            del self._per_host[site]
+        owner = site(connection.remote[0])
+        self._per_owner[owner] -= 1
+        if not self._per_owner[owner]:
+            del self._per_owner[owner]
         self.mux.leave(connection.key)
 
     async def close(self) -> None:
@@ -280,12 +279,6 @@ def _cancel(connection: _Connection) -> None:
     if connection.deadline is not None:
         connection.deadline.cancel()
         connection.deadline = None
-
-
-def _site(host: str) -> bytes:
-    """Who is limited together: one address of IPv4, one network of IPv6, as its owner has all of it."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return address.packed if address.version == 4 else address.packed[:8]
 
 
 def _listener(host: str, port: int, shared: bool) -> socket.socket:

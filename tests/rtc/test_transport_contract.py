@@ -15,8 +15,9 @@ import aioice
 import pytest
 from aioice import ice, stun
 from aiortc import RTCCertificate, RTCIceGatherer, RTCIceTransport
-from aiortc.rtcdtlstransport import RTCDtlsTransport, State
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCDtlsTransport, State
 
+from rtc.server_transport import _PROFILES
 from tests.rtc.transport_pair import packet, pair, until
 
 
@@ -33,6 +34,7 @@ def test_the_releases_are_those_that_were_read() -> None:
     ("name", "parameters"),
     [
         ("_set_role", ["self", "role"]),
+        ("_set_state", ["self", "state"]),
         ("_setup_srtp", ["self"]),
         ("_handle_rtp_data", ["self", "data", "arrival_time_ms"]),
         ("_handle_rtcp_data", ["self", "data"]),
@@ -74,6 +76,44 @@ def test_fields_of_dtls() -> None:
     assert "allow_repeat_tx = True" in source(RTCDtlsTransport._setup_srtp), (
         "SRTP would refuse to send a repaired packet that the late original follows"
     )
+
+
+def test_profiles_of_srtp() -> None:
+    """What _ServerDtls needs to take the keys out."""
+    for profile, known in _PROFILES.items():
+        found = next((p for p in SRTP_PROFILES if p.openssl_profile == profile), None)
+        assert found is not None, f"{profile!r} is not offered any more"
+        assert (found.key_length, found.salt_length) == (known.key_bytes, known.salt_bytes)
+        size = found.key_length + found.salt_length
+        exported = bytes(range(2 * size))
+        keys, salts = exported[: 2 * found.key_length], exported[2 * found.key_length :]
+        for place in (0, 1):  # the client's first (RFC 5764 section 4.2)
+            expected = (
+                keys[place * found.key_length :][: found.key_length]
+                + salts[place * found.salt_length :][: found.salt_length]
+            )
+            assert found.get_key_and_salt(exported, place) == expected
+    assert {p.openssl_profile for p in SRTP_PROFILES} == set(_PROFILES), "a profile that the plane lacks"
+
+
+def test_where_keys_are_taken_out() -> None:
+    setup = source(RTCDtlsTransport._setup_srtp)
+    for name in ("EXTRACTOR-dtls_srtp", "export_keying_material", "self._srtp_profiles", "State.FAILED"):
+        assert name in setup, f"{name} is not used there any more: see _ServerDtls._setup_srtp"
+    start = source(RTCDtlsTransport.start)
+    assert start.index("_validate_peer_identity") < start.index("self._setup_srtp()"), (
+        "the plane would get keys of a peer whose certificate was not looked at"
+    )
+
+
+async def test_the_server_keeps_no_session_of_its_own() -> None:
+    async with pair() as both:
+        dtls = both.server._dtls
+        assert dtls is not None
+        assert dtls.state == "connected"
+        assert dtls._rx_srtp is None, "media would be opened twice"
+        assert dtls._tx_srtp is None
+        assert both.server.cipher == both.client.cipher
 
 
 def test_states_of_dtls() -> None:

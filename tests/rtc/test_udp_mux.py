@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from aioice import stun
@@ -15,6 +16,7 @@ from rtc.fanout_open import open_fanout
 from rtc.mux_link import CHECK_BURST, MAX_WAITING_DATAGRAMS, MuxLink
 from rtc.socket_address import Address, bind, pack_address, unpack_address
 from rtc.udp_mux import MAX_ADDRESSES_PER_PEER, OWNER_S, UdpMux
+from tests.rtc.checking import PLANES, binding
 from tests.rtc.secure_end import SecureEnd
 from tests.rtc.transport_pair import packet
 
@@ -24,9 +26,9 @@ HOME, AWAY, OTHER = ("192.0.2.1", 1000), ("192.0.2.2", 2000), ("192.0.2.3", 3000
 class Port:
     """A port without a network: datagrams are put in and taken out by hand. Time in seconds is `now`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Any = "auto") -> None:
         self.now = 500.0
-        self.mux = UdpMux(open_fanout(), clock=lambda: self.now)
+        self.mux = UdpMux(open_fanout(kind), clock=lambda: self.now)
 
     def put(self, data: bytes, address: Address = HOME) -> None:
         self.mux.deliver(data, pack_address(*address))
@@ -56,20 +58,9 @@ def at(link: MuxLink) -> Address | None:
     return None if link.address is None else unpack_address(link.address)
 
 
-def binding(username: str | None, password: str | None, *, nominate: bool = False) -> bytes:
-    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=b"t" * 12)
-    if username is not None:
-        request.attributes["USERNAME"] = username
-    if nominate:
-        request.attributes["USE-CANDIDATE"] = None
-    if password is not None:
-        request.add_message_integrity(password.encode())
-    return bytes(request)
-
-
-@pytest.fixture
-def port() -> Port:
-    return Port()
+@pytest.fixture(params=PLANES)
+def port(request: pytest.FixtureRequest) -> Port:
+    return Port(request.param)
 
 
 def test_a_check_is_answered_and_brings_the_address(port: Port) -> None:
@@ -282,6 +273,39 @@ def test_checks_of_one_peer_are_bounded(port: Port) -> None:
     port.now += 1.0
     port.check(link)
     assert at(link) == HOME
+
+
+def test_who_floods_with_a_name_that_it_overheard_keeps_nobody_out(port: Port) -> None:
+    link = port.mux.link()
+    port.check(link)
+    for _ in range(10):
+        for number in range(300):
+            port.check(link, ("198.51.100.1", number + 1), password="w" * 24)
+        port.now += 0.01
+        port.sent()
+        port.check(link)
+        assert len(port.sent()) == 1
+    assert port.reasons()["stun-not-authorised"] <= CHECK_BURST + 10
+
+
+def test_one_that_has_proven_itself_may_not_flood_either(port: Port) -> None:
+    link = port.mux.link()
+    for _ in range(300):
+        port.check(link)
+    assert len(port.sent()) <= 2 * CHECK_BURST
+    assert port.reasons()["stun-flood"] >= 300 - 2 * CHECK_BURST
+
+
+def test_names_that_nobody_has_cost_a_look_and_no_proof(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    port.mux.link()
+
+    def parse(data: bytes) -> stun.Message:
+        raise AssertionError("a message for nobody was taken apart")
+
+    monkeypatch.setattr(stun, "parse_message", parse)
+    for number in range(50):
+        port.put(binding(f"nobody{number}:me", "x" * 24), ("198.51.100.1", number + 1))
+    assert port.reasons() == {"stun-not-authorised": 50}
 
 
 def test_ipv4_on_a_socket_for_both_families(port: Port) -> None:

@@ -52,7 +52,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
                 raise OSError("several processes on one address need Linux")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
-    except OSError:
+    except (OSError, OverflowError):
         sock.close()
         raise
     return sock

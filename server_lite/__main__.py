@@ -20,7 +20,7 @@ import uvicorn
 from rtc import collector
 from rtc.invitation import Invitation
 from rtc.signalling import MAX_MESSAGE_BYTES
-from rtc.socket_address import bind
+from rtc.socket_address import bind_in_range
 from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings(
         host=options.host,
         port=options.port,
-        udp_port=options.udp_port,
+        udp_ports=options.udp_ports,
         advertise=tuple(options.advertise),
         state_file=options.state,
         # The desktop program's server stops when told to; it has nowhere to send people.
@@ -49,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         load=NO_MARKS if options.never_shed else LoadMarks(),
     )
     _raise_file_limit()
-    listener = _bound(_listen, settings.host, settings.port, "--port")
+    listener = _bound(
+        lambda host, ports: _listen(host, ports[0]),
+        settings.host,
+        range(settings.port, settings.port + 1),
+        "--port",
+    )
     if listener is None:
         return 2
-    udp_socket = _bound(bind, settings.host, settings.udp_port, "--udp-port")
+    udp_socket = _bound(bind_in_range, settings.host, settings.udp_ports, "--udp-port")
     if udp_socket is None:
         listener.close()
         return 2
@@ -200,16 +205,18 @@ def _stop_with_parent(server: uvicorn.Server) -> None:
 
 
 def _bound(
-    bind_socket: Callable[[str, int], socket.socket], host: str, port: int, option: str
+    bind_socket: Callable[[str, range], socket.socket], host: str, ports: range, option: str
 ) -> socket.socket | None:
     """The socket; None after a sentence about why not."""
+    one, first, last = len(ports) == 1, ports[0], ports[-1]
     try:
-        return bind_socket(host, port)
+        return bind_socket(host, ports)
     except OverflowError:
-        print(f"There is no port {port}. Choose one from 0 to 65535 with {option}.", file=sys.stderr)
+        print(f"There is no port {last}. Choose one from 0 to 65535 with {option}.", file=sys.stderr)
     except OSError as error:
+        which = f"Port {first} of {host} cannot" if one else f"No port of {host} from {first} to {last} can"
         print(
-            f"Port {port} of {host} cannot be used: {error.strerror or error}. "
+            f"{which} be used: {error.strerror or error}. "
             f"Stop the program that uses it, or choose another with {option} (or another address with "
             "--host).",
             file=sys.stderr,
@@ -245,6 +252,18 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _ports(text: str) -> range:
+    """A port, or a range as 40000-40100. The system says whether there is such a port."""
+    first, dash, last = text.partition("-")
+    try:
+        ports = range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        ports = range(0)
+    if not ports or (dash and not 1 <= ports[0] <= ports[-1] <= 65535):
+        raise argparse.ArgumentTypeError("must be a port (0 takes any free one) or a range like 40000-40100")
+    return ports
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds <= MAX_DRAIN_S:
@@ -256,7 +275,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hearth serve", description="Hearth's server, alone.")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("--port", type=int, default=8443, help="TCP port; 0 takes any free one")
-    parser.add_argument("--udp-port", type=int, default=0, help="media port; 0 takes any free one")
+    parser.add_argument(
+        "--udp-port",
+        dest="udp_ports",
+        type=_ports,
+        default=range(1),
+        metavar="PORT",
+        help="media port, UDP and where it is free TCP too, or a range like 40000-40100 of which the first "
+        "free one is taken; 0 takes any free one",
+    )
     parser.add_argument(
         "--advertise",
         action="append",

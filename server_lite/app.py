@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rtc.signalling import ProtocolError
-from rtc.socket_address import bind
+from rtc.socket_address import bind_in_range
 from rtc.transport import Certificate
 from rtc.udp_mux import UdpMux
 from server_lite import http_api
@@ -45,7 +45,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        host = await open_host(settings, udp_socket or bind(settings.host, settings.udp_port))
+        host = await open_host(settings, udp_socket or bind_in_range(settings.host, settings.udp_ports))
 
         def where() -> tuple[str, int]:
             return invitation_host(settings), tcp_port or settings.port

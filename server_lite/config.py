@@ -20,7 +20,7 @@ class Settings:
 
     host: str = "0.0.0.0"
     port: int = 8443  # TCP; 0 takes any free one
-    udp_port: int = 0  # media; 0 takes any free one
+    udp_ports: range = range(1)  # media: the first free one of these; port 0 is any free one
     forwarding: Literal["auto", "native", "python"] = "auto"  # the forwarding plane (docs/fanout.md)
     #: Processes that carry media, on one address. More use more cores; 0 and 1 are this process.
     workers: int = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Callable
 
 from aioice import stun
 
+from rtc.fanout import DROP, Record
 from rtc.fanout_open import native_reason
 from rtc.mux_link import MuxLink
 
@@ -30,10 +33,18 @@ def check(link: MuxLink, *, nominate: bool = True) -> bytes:
     return binding(f"{link.ufrag}:me", link.password, nominate=nominate)
 
 
+def noting(numbers: list[int]) -> Callable[[Record, int, int], int]:
+    """A media sink that notes sequence numbers and forwards nothing."""
+
+    def sink(record: Record, index: int, now: int) -> int:
+        numbers.append(record.sequence)
+        return DROP
+
+    return sink
+
+
 def loops() -> list[object]:
     """Loop factories: asyncio's own and uvloop's where there is one."""
-    import asyncio
-
     if sys.platform == "win32":
         return [asyncio.new_event_loop]
     import uvloop

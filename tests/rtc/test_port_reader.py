@@ -24,11 +24,14 @@ HOST = "127.0.0.1"
 STRANGERS = Record(0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0, -1, -1)
 
 
+def _refuse(*arguments: object) -> None:
+    raise NotImplementedError
+
+
 class BlindLoop(asyncio.SelectorEventLoop):
     """Watches no descriptors for others, as the loop of Windows."""
 
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
-        raise NotImplementedError
+    add_reader: Any = _refuse
 
 
 class OddPlane(PythonFanout):

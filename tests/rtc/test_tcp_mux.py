@@ -14,12 +14,12 @@ import pytest
 from aioice import stun
 
 from rtc import tcp_mux
-from rtc.fanout import DROP, MAX_DATAGRAM
+from rtc.fanout import MAX_DATAGRAM
 from rtc.sdp import Candidate, SdpError
 from rtc.socket_address import site, unpack_address
 from rtc.transport import PeerTransport
 from rtc.udp_mux import UdpMux
-from tests.rtc.checking import PLANES, binding, check, loops
+from tests.rtc.checking import PLANES, binding, check, loops, noting
 from tests.rtc.framed import Framed, FramedLink, frame
 from tests.rtc.secure_end import SecureEnd
 from tests.rtc.transport_pair import CLIENT, Pair, packet, until
@@ -138,7 +138,7 @@ async def test_frames_are_found_however_the_stream_is_cut(seed: int) -> None:
         await client.check(link)
         end = SecureEnd(mux.fanout, link.peer)
         got: list[int] = []
-        link.media_sink = lambda record, index, now: got.append(record.sequence) or DROP
+        link.media_sink = noting(got)
         packets = [end.seal(packet(number, chosen.randrange(1300))) for number in range(300)]
         stream = b"".join(frame(data) + chosen.choice([b"", b"\0\0"]) for data in packets)
         while stream:
@@ -289,8 +289,9 @@ async def test_who_does_not_hang_up_is_hung_up_on(monkeypatch: pytest.MonkeyPatc
             mux.fanout.send_raw(link.peer, bytes([22]) * 1200)
         mux.flush()
         link.close()
-        assert mux._tcp is not None
-        await until(lambda: not mux._tcp.connections)
+        tcp = mux._tcp
+        assert tcp is not None
+        await until(lambda: not tcp.connections)
 
 
 async def test_a_connection_that_ends_takes_its_address_along() -> None:

@@ -11,12 +11,11 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.fanout import DROP
 from rtc.fanout_open import open_fanout
 from rtc.mux_link import CHECK_BURST, MAX_WAITING_DATAGRAMS, MuxLink
 from rtc.socket_address import Address, bind, pack_address, unpack_address
 from rtc.udp_mux import MAX_ADDRESSES_PER_PEER, OWNER_S, UdpMux
-from tests.rtc.checking import PLANES, binding
+from tests.rtc.checking import PLANES, binding, noting
 from tests.rtc.secure_end import SecureEnd
 from tests.rtc.transport_pair import packet
 
@@ -166,7 +165,7 @@ def test_a_peer_moves_with_a_nominating_check(port: Port) -> None:
     port.send(link, b"media")
     assert port.sent() == [(b"media", AWAY)]
     got: list[int] = []
-    link.media_sink = lambda record, index, now: got.append(record.sequence) or DROP
+    link.media_sink = noting(got)
     port.put(port.media(link).seal(packet(1)))  # late, from the old address
     assert got == [1]
 
@@ -202,7 +201,7 @@ def test_an_address_that_was_given_up_can_be_taken_over(port: Port) -> None:
     assert all(data != b"not to Ben" for data, _ in port.sent())
     ann.close()
     got: list[int] = []
-    ben.media_sink = lambda record, index, now: got.append(record.sequence) or DROP
+    ben.media_sink = noting(got)
     port.put(port.media(ben).seal(packet(7)))
     assert got == [7]
 
@@ -237,7 +236,7 @@ def test_kinds_of_datagrams_are_told_apart(port: Port) -> None:
     end = port.media(link)
     media: list[int] = []
     reports: list[bytes] = []
-    link.media_sink = lambda record, index, now: media.append(record.sequence) or DROP
+    link.media_sink = noting(media)
     link.rtcp_sink = lambda data, now: reports.append(data)
     port.put(end.seal(packet(5)))
     port.put(end.seal(b"\x80\xc9\x00\x01" + bytes(4)))

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from rtc.secret import Secret
-from rtc.socket_address import bind
+from rtc.socket_address import bind_in_range
 from server_lite.__main__ import HearthServer, _listen, _server
 from server_lite.config import Settings
 from server_lite.meetings import Opened
@@ -110,7 +110,7 @@ async def serving(**changes: Any) -> AsyncIterator[Served]:
     wanted: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "owner_key": Secret(KEY)}
     settings = Settings(**(wanted | changes))
     listener = _listen(settings.host, settings.port)
-    server = _server(settings, listener, bind(settings.host, settings.udp_port))
+    server = _server(settings, listener, bind_in_range(settings.host, settings.udp_ports))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(PATIENCE):

@@ -19,7 +19,8 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from rtc.invitation import Invitation
-from server_lite.__main__ import main
+from rtc.socket_address import bind
+from server_lite.__main__ import _parser, main
 from tests.support.server_process import READY_WITHIN, ROOT, STOP_WITHIN, ServerProcess, wait_for
 
 COMMAND = [sys.executable, "-m", "server_lite"]
@@ -112,6 +113,60 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(kind: str) -> None:
     assert f"choose another with {kind}" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("0", range(1)),
+        ("3478", range(3478, 3479)),
+        ("40000-40100", range(40000, 40101)),
+        ("9-9", range(9, 10)),
+    ],
+)
+def test_media_ports_may_be_a_range(text: str, ports: range) -> None:
+    assert _parser().parse_args(["--udp-port", text]).udp_ports == ports
+
+
+@pytest.mark.parametrize("text", ["", "x", "9-", "-9", "9-8", "0-9", "65000-65536", "1-2-3", "1.5"])
+def test_what_is_no_range_of_ports(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parser().parse_args([f"--udp-port={text}"])
+    assert "a range like 40000-40100" in capsys.readouterr().err
+
+
+def test_the_first_free_port_of_the_range_is_taken() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        first = taken.getsockname()[1]
+        last = min(first + 50, 65535)
+        with ServerProcess("--host", "127.0.0.1", "--udp-port", f"{first}-{last}") as server:
+            assert first < server.udp_port <= last
+            with socket.create_connection(("127.0.0.1", server.udp_port), 5):  # the same number over TCP
+                pass
+
+
+def test_a_range_without_a_free_port_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack:
+        first = _two_neighbours(stack)
+        ports = f"{first}-{first + 1}"
+        assert main(["--host", "127.0.0.1", "--port", "0", "--udp-port", ports]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"No port of 127.0.0.1 from {first} to {first + 1} can be used: ")
+    assert said.count("\n") == 1
+
+
+def _two_neighbours(stack: ExitStack) -> int:
+    """Two ports side by side that are taken while `stack` is open; the first."""
+    for _ in range(50):
+        one = stack.enter_context(bind("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        try:
+            stack.enter_context(bind("127.0.0.1", port + 1))
+        except (OSError, OverflowError):
+            continue
+        return port
+    raise AssertionError("no free ports")
 
 
 def test_a_number_that_is_no_port() -> None:

@@ -172,4 +172,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # By its name: what comes over the channel is of the module's classes, not of those of __main__.
+    from server_lite import worker
+
+    sys.exit(worker.main())

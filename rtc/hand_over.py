@@ -17,7 +17,8 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rtc.socket_address import bind, unpack_address
+from rtc.fanout_socket import from_sockaddr
+from rtc.socket_address import bind
 
 if TYPE_CHECKING:
     from rtc.udp_mux import UdpMux
@@ -30,6 +31,9 @@ _BATCH: Final = 64
 #: Bytes of the longest message: an address and a datagram, or what was read of a connection.
 _LONGEST: Final = 2048
 MAX_WORKERS: Final = 64
+#: Bytes that wait to be read from one peer: some hundred packets of a key frame while the loop is busy.
+#: Smaller loses them, larger adds delay when the machine is too slow.
+PEER_BUFFER_BYTES: Final = 1 << 20
 
 
 class HandOver:
@@ -145,14 +149,12 @@ def _door(path: str) -> socket.socket:
 
 def _connected(own: socket.socket, address: bytes) -> socket.socket:
     """A socket at the address of `own` that gets the datagrams of one sender; raises OSError."""
-    own_host, own_port = own.getsockname()[:2]
-    host, port = unpack_address(address)
-    if ":" in own_host and ":" not in host:
-        host = f"::ffff:{host}"
-    sock = bind(own_host, own_port, reuse_port=True)
+    sock = bind(*own.getsockname()[:2], reuse_port=True)
     try:
         sock.setblocking(False)
-        sock.connect((host, port))
+        with contextlib.suppress(OSError):  # some systems refuse what is over their limit
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PEER_BUFFER_BYTES)
+        sock.connect(from_sockaddr(address))
     except OSError:
         sock.close()
         raise

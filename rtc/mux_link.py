@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: DTLS datagrams of one peer waiting for its handshake; more could only be garbage.
 MAX_WAITING_DATAGRAMS: Final = 64
 #: Checks of one peer a second, and at once, from addresses that it has proven, and as many from all others.
-#: More is a flood; each costs some 60 microseconds.
+#: More is a flood; each costs some 30 microseconds.
 CHECKS_PER_S: Final = 50.0
 CHECK_BURST: Final = 100.0
 

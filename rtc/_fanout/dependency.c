@@ -87,6 +87,15 @@ static void read_structure(reader *r, structure *s)
                 if (s->template_temporal[t] > s->target_temporal[d])
                     s->target_temporal[d] = s->template_temporal[t];
             }
+    for (int d = 0; d < s->targets; d++)
+        s->wholes[d] = 0xFFFFFFFFu;
+    for (int t = 0; t < s->templates; t++) {
+        uint32_t in = 0;
+        for (int d = 0; d < s->targets; d++)
+            in |= (uint32_t)(s->indications[t][d] != 0) << d;
+        for (int d = 0; d < s->targets; d++)
+            s->wholes[d] &= s->indications[t][d] ? in : 0xFFFFFFFFu;
+    }
     if (take(r, 1))
         for (int i = 0; i <= s->max_spatial && !r->failed; i++)
             take(r, 32);
@@ -129,6 +138,7 @@ int dependency_read(const uint8_t *data, int size, const structure *known, uint3
     out->targets = known->targets, out->active = active, out->serial = known->serial;
     memcpy(out->target_spatial, known->target_spatial, sizeof out->target_spatial);
     memcpy(out->target_temporal, known->target_temporal, sizeof out->target_temporal);
+    memcpy(out->wholes, known->wholes, sizeof out->wholes);
     for (int d = 0; d < known->targets; d++)
         out->indications[d] = custom ? (uint8_t)take(&r, 2) : known->indications[template][d];
     return r.failed ? -1 : 0;

@@ -16,13 +16,16 @@ static int best_target(const described *f, int spatial, int temporal)
     return best;
 }
 
-static int lower(const described *f, int a, int b)
+/* Whether a decoder that got the target in force so far can go on with `wanted` from this frame on, which is not a
+ * key frame's. A frame of a higher spatial layer refers to earlier ones of it, that the receiver lacks. */
+static int can_change(const described *f, int now, int wanted)
 {
-    if (a < 0 || b < 0)
-        return b >= 0;
-    if (f->target_spatial[a] != f->target_spatial[b])
-        return f->target_spatial[a] < f->target_spatial[b];
-    return f->target_temporal[a] < f->target_temporal[b];
+    if (wanted < 0 || now < 0)
+        return wanted < 0;
+    int spatial = f->target_spatial[wanted] - f->target_spatial[now];
+    if (spatial > 0 || (!spatial && f->target_temporal[wanted] > f->target_temporal[now]))
+        return !spatial && f->indications[wanted] == 2;
+    return f->wholes[wanted] >> now & 1;
 }
 
 /* The layers in force change where docs/fanout.md allows it; whether the packet passes. */
@@ -37,8 +40,7 @@ static int layers_pass(destination *d, const hf_record *r, const slot *s)
             d->target = best_target(f, d->want_spatial, d->want_temporal);
         } else if (r->flags & FRAME_START) {
             int wanted = best_target(f, d->want_spatial, d->want_temporal);
-            if (wanted != d->target &&
-                (r->flags & KEY_START || lower(f, wanted, d->target) || f->indications[wanted] == 2))
+            if (wanted != d->target && (r->flags & KEY_START || can_change(f, d->target, wanted)))
                 d->target = wanted;
         }
         return d->target >= 0 && f->indications[d->target] != 0;
@@ -81,39 +83,40 @@ static void go_over(hf_core *c, destination *d, stream *to)
 }
 
 /* Keeps the payload as it came, once for all; its place in the sender's ring, or -1. */
-static int64_t keep(hf_core *c, peer *from, slot *s)
+static int64_t keep(peer *from, slot *s, int described_bytes)
 {
     if (s->cached >= 0)
         return s->cached;
     if (!from->cache && !(from->cache = calloc(CACHE_PACKETS, sizeof *from->cache)))
         return -1;
-    (void)c;
     cached *place = &from->cache[from->cache_count % CACHE_PACKETS];
-    if (place->room < s->payload) {
-        int room = (s->payload + 255) & ~255;
+    int size = s->payload + described_bytes;
+    if (place->room < size) {
+        int room = (size + 255) & ~255;
         uint8_t *grown = realloc(place->data, (size_t)room);
         if (!grown)
             return -1;
         place->data = grown, place->room = room;
     }
     memcpy(place->data, s->data + s->start + s->header, (size_t)s->payload);
-    place->size = s->payload;
+    memcpy(place->data + s->payload, s->data + s->dependency_at, (size_t)described_bytes);
+    place->size = s->payload, place->dependency_size = described_bytes;
     return s->cached = from->cache_count++;
 }
 
-static void remember(hf_core *c, destination *d, peer *from, slot *s, const hf_record *r, const numbers *n, int marker,
+static void remember(destination *d, peer *from, slot *s, const hf_record *r, const numbers *n, int marker,
                      int64_t now)
 {
     if (!d->rtx_ssrc || !d->video)
         return;
     if (!d->history && !(d->history = calloc(HISTORY_PACKETS, sizeof *d->history)))
         return;
-    int64_t place = keep(c, from, s);
+    int64_t place = keep(from, s, r->flags & DESCRIBED ? s->dependency_size : 0);
     if (place < 0)
         return;
     d->history[n->sequence % HISTORY_PACKETS] = (history){
         .cached = place, .time = now, .serial = from->serial, .peer = from->handle, .timestamp = n->timestamp,
-        .picture = n->picture, .tl0 = n->tl0, .sequence = n->sequence, .used = 1, .marker = (uint8_t)marker,
+        .picture = n->picture, .tl0 = n->tl0, .sequence = n->sequence, .frame = n->frame, .used = 1, .marker = (uint8_t)marker,
         .codec = r->codec, .picture_at = (uint8_t)s->picture_at, .picture_bits = (uint8_t)s->picture_bits,
         .tl0_at = (uint8_t)s->tl0_at};
 }
@@ -165,7 +168,7 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
                  s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame, now);
     uint8_t *payload = s->data + s->start + s->header, copy[MAX_DATAGRAM];
     if (d->rtx_ssrc && d->video)
-        remember(c, d, from, s, r, &n, marker, now);
+        remember(d, from, s, r, &n, marker, now);
     int patched = (s->picture_at && n.picture >= 0 && n.picture != s->picture) ||
                   (s->tl0_at && n.tl0 >= 0 && n.tl0 != s->tl0);
     if (patched || (r->codec == RED && d->types[OPAQUE] >= 0)) {

@@ -77,6 +77,7 @@ typedef struct {
     uint8_t template_spatial[MAX_TEMPLATES], template_temporal[MAX_TEMPLATES];
     uint8_t indications[MAX_TEMPLATES][MAX_DECODE_TARGETS];
     uint8_t target_spatial[MAX_DECODE_TARGETS], target_temporal[MAX_DECODE_TARGETS];
+    uint32_t wholes[MAX_DECODE_TARGETS]; /* bit n: who got all of decode target n got all of this one */
     int present;
 } structure;
 
@@ -88,6 +89,7 @@ typedef struct {
     uint64_t serial;
     uint8_t indications[MAX_DECODE_TARGETS];
     uint8_t target_spatial[MAX_DECODE_TARGETS], target_temporal[MAX_DECODE_TARGETS];
+    uint32_t wholes[MAX_DECODE_TARGETS];
 } described;
 
 int dependency_read(const uint8_t *data, int size, const structure *known, uint32_t active, structure *announced,
@@ -174,9 +176,10 @@ typedef struct {
     int count;
 } queue;
 
+/* A payload, and behind it its dependency descriptor as it came. */
 typedef struct {
     uint8_t *data;
-    int size, room;
+    int size, room, dependency_size;
 } cached;
 
 typedef struct {
@@ -243,7 +246,7 @@ typedef struct {
     uint32_t serial, timestamp;
     int peer;
     int picture, tl0;
-    uint16_t sequence;
+    uint16_t sequence, frame;
     uint8_t used, marker, codec, picture_at, picture_bits, tl0_at;
 } history;
 

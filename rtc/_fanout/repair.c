@@ -19,11 +19,13 @@ static const cached *find(hf_core *c, const destination *d, uint16_t sequence, i
 
 /* A repair packet; bytes of the datagram, 0 if it was dropped. */
 static int send_repair(hf_core *c, destination *d, int type, int first, int marker, uint32_t timestamp,
-                       const uint8_t *payload, int size, uint32_t cluster, int64_t now)
+                       const uint8_t *payload, int size, const uint8_t *dependency, int dependency_size, int frame,
+                       uint32_t cluster, int64_t now)
 {
     peer *p = peer_of(c, d->peer);
     header h;
-    header_build(&h, p, d, type, marker, (uint16_t)(d->rtx_sequence + 1), timestamp, d->rtx_ssrc, -1, NULL, 0, 0, now);
+    header_build(&h, p, d, type, marker, (uint16_t)(d->rtx_sequence + 1), timestamp, d->rtx_ssrc, -1,
+                 dependency, dependency_size, frame, now);
     h.bytes[0] |= (uint8_t)first;
     int sent = seal_and_send(c, p, &h, payload, size, d->rtx_ssrc, &d->rtx_sent, URGENT, cluster, now);
     if (sent)
@@ -37,8 +39,8 @@ static int again(hf_core *c, destination *d, const history *h, const cached *kep
     put16(payload, h->sequence);
     memcpy(payload + 2, kept->data, (size_t)kept->size);
     numbers_patch(payload + 2, h->picture_at, h->picture_bits, h->tl0_at, h->picture, h->tl0);
-    return send_repair(c, d, d->rtx_types[h->codec], 0, h->marker, h->timestamp, payload, kept->size + 2, cluster,
-                       now);
+    return send_repair(c, d, d->rtx_types[h->codec], 0, h->marker, h->timestamp, payload, kept->size + 2,
+                       kept->data + kept->size, kept->dependency_size, h->frame, cluster, now);
 }
 
 int hf_repair(hf_core *c, int handle, const uint16_t *sequences, int count, int64_t now)
@@ -99,7 +101,7 @@ static int probe_all(hf_core *c, peer *p, int64_t left, uint32_t cluster, int64_
     while (first && left > 0) {
         static const uint8_t padding[PADDING] = {[PADDING - 1] = PADDING};
         int sent = send_repair(c, first, first->rtx_types[first->latest_codec], 0x20, 0,
-                               first->rewriter.last_timestamp, padding, PADDING, cluster, now);
+                               first->rewriter.last_timestamp, padding, PADDING, NULL, 0, 0, cluster, now);
         if (!sent)
             return done;
         left -= sent, done++;

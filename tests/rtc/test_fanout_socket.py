@@ -95,7 +95,7 @@ def test_what_a_full_socket_does_not_take_is_kept_up_to_a_bound(monkeypatch: pyt
         fanout = PythonFanout()
         sent = []
 
-        def full(fd: int, ready: deque[tuple[bytes, bytes]]) -> tuple[int, int]:
+        def full(fd: int, ready: deque[tuple[bytes, bytes]]) -> tuple[int, int, int]:
             sent.append(len(ready))
             return 0, 0, 0
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
+from contextlib import ExitStack
 from struct import Struct
 from typing import Final
 
 Address = tuple[str, int]
+
+#: Numbers that the system offers until one is free for UDP and for TCP. Most are, as a rule.
+_OFFERS: Final = 8
 
 _V4: Final = Struct("=H2s4s8x")
 _V6: Final = Struct("=H2s4s16s4s")
@@ -41,12 +46,42 @@ def site(host: str) -> bytes:
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """A UDP socket at `host`:`port` (0: any free port; "::" serves IPv4 too); raises OSError."""
+    """A UDP socket at `host`:`port` ("::" serves IPv4 too); raises OSError.
+
+    Port 0 is any free one, if possible one whose number is free for TCP too.
+    """
+    if port:
+        return _bind(host, port, reuse_port)
+    with ExitStack() as refused:  # they stay open for so long, else the system might offer them again
+        for _ in range(_OFFERS):
+            sock = _bind(host, 0, reuse_port)
+            try:
+                listener(host, sock.getsockname()[1], reuse_port=reuse_port).close()
+            except OSError:
+                refused.enter_context(sock)
+                continue
+            return sock
+    return _bind(host, 0, reuse_port)
+
+
+def listener(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """A TCP socket that can begin to listen at `host`:`port`, as `bind`; raises OSError."""
+    return _open(socket.SOCK_STREAM, host, port, reuse_port)
+
+
+def _bind(host: str, port: int, reuse_port: bool) -> socket.socket:
+    return _open(socket.SOCK_DGRAM, host, port, reuse_port)
+
+
+def _open(kind: socket.SocketKind, host: str, port: int, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock = socket.socket(family, kind)
     try:
         if host == "::":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if kind == socket.SOCK_STREAM and os.name == "posix":
+            # Else connections of a server that has just ended would keep the number.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             if sys.platform != "linux":
                 raise OSError("several processes on one address need Linux")

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-import sys
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rtc import checks
 from rtc.fanout import MAX_DATAGRAM
-from rtc.socket_address import Address, site
+from rtc.socket_address import Address, listener, site
 
 if TYPE_CHECKING:
     from rtc.udp_mux import UdpMux
@@ -137,15 +135,15 @@ class TcpMux:
         """Listens; None where the number is taken: then there are no candidates over TCP."""
         tcp = cls(mux)
         try:
-            listener = _listener(host, port, shared)
+            listening = listener(host, port, reuse_port=shared)
         except OSError as error:
             log.info("no media over TCP at port %d: %s", port, error)
             return None
         try:
             loop = asyncio.get_running_loop()
-            tcp._server = await loop.create_server(lambda: _Connection(tcp), sock=listener, backlog=128)
+            tcp._server = await loop.create_server(lambda: _Connection(tcp), sock=listening, backlog=128)
         except OSError as error:
-            listener.close()
+            listening.close()
             log.info("no media over TCP at port %d: %s", port, error)
             return None
         return tcp
@@ -279,20 +277,3 @@ def _cancel(connection: _Connection) -> None:
     if connection.deadline is not None:
         connection.deadline.cancel()
         connection.deadline = None
-
-
-def _listener(host: str, port: int, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if host == "::":
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        if os.name == "posix":  # else connections of a server that has just ended would keep the number
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared and sys.platform == "linux":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener

@@ -187,7 +187,7 @@ class UdpMux:
                 Candidate(
                     host=h,
                     port=self.port,
-                    priority=(90 << 24) + ((65535 - i) << 8) + 255,
+                    priority=(90 << 24) + (((4 << 13) + 8191 - i) << 8) + 255,  # 4: passive
                     foundation="2",
                     protocol="tcp",
                     tcp_type="passive",

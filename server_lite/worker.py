@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from rtc import collector
@@ -173,6 +174,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     # By its name: what comes over the channel is of the module's classes, not of those of __main__.
-    from server_lite import worker
-
-    sys.exit(worker.main())
+    sys.exit(import_module("server_lite.worker").main())

@@ -5,6 +5,7 @@ import { listDevices, openDevice, watchLevel } from "./devices.js";
 import { Meeting } from "./meeting.js";
 import { observe } from "./observe.js";
 import { Tiles } from "./tiles.js";
+import { Tilewatch } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const MAX_NAME = 64;
@@ -20,6 +21,7 @@ let noteTimer = null;
 
 const page = { phase: "door", words: "", firstFrames: new Map(), meeting: () => meeting, tiles: null };
 page.tiles = new Tiles($("grid"), () => { $("unmute-page").hidden = false; });
+new Tilewatch($("grid"), (heights) => meeting?.view(heights));
 
 function address() {
   const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -155,6 +157,7 @@ function listenTo(current) {
     $("call-title").textContent = current.title;
     $("call-count").textContent = everybody.length === 1 ? "Only you are here" : `${everybody.length} people`;
   });
+  on("held", ({ member, words }) => page.tiles.held(member, words));
   on("speaker", (member) => page.tiles.speaker(member));
   on("track", ({ member, kind, track }) => {
     page.tiles.attach(member, kind, track);

@@ -3,6 +3,7 @@
 
 import { CLIENT, PROTOCOLS, Refusal, Signalling } from "./signalling.js";
 import { Peer } from "./peer.js";
+import { View, wordsFor } from "./view.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3000; // raising spares a returning server, lowering brings people back sooner
@@ -14,6 +15,7 @@ const RETRY_CODES = new Set(["server-unreachable", "connection-lost"]); // anoth
 /**
  * Events: "state" (detail: words for the person, "" when all is well), "members", "speaker" (detail: member id|null),
  * "track" (detail: {member, kind, source, track|null}), "note" (detail: sentence),
+ * "held" (detail: {member, words}) why no picture of that member comes just now, "" when it comes again,
  * "over" (detail: Refusal or null when the person left).
  */
 export class Meeting extends EventTarget {
@@ -28,6 +30,9 @@ export class Meeting extends EventTarget {
   #tracks = { microphone: null, camera: null };
   #muted = { microphone: false, camera: false };
   #arriving = new Map(); // producer id -> {member, kind, source}
+  #received = []; // producers that are asked for
+  #heights = new Map(); // member -> px of its tile
+  #view = null; // there once the server knows the path
   #over = false;
   #everIn = false;
   #retryMs = FIRST_RETRY_MS;
@@ -55,6 +60,12 @@ export class Meeting extends EventTarget {
   async join() {
     this.#tell("state", "Finding the server");
     await this.#connect();
+  }
+
+  /** Says how high each member's picture is shown, px by member, 0 where nobody can see it. */
+  view(heights) {
+    this.#heights = heights;
+    this.#view?.tell(heights, this.#received);
   }
 
   leave() {
@@ -105,6 +116,7 @@ export class Meeting extends EventTarget {
     this.#peer?.close();
     for (const stream of this.#arriving.values()) this.#tell("track", { ...stream, track: null });
     this.#arriving.clear();
+    this.#view = null;
     const peer = new Peer((message) => this.#signalling.request(message));
     this.#peer = peer;
     const on = (type, act) => peer.addEventListener(type, (event) => { if (peer === this.#peer) act(event.detail); });
@@ -125,7 +137,9 @@ export class Meeting extends EventTarget {
   #want() {
     const others = [...this.members.values()].filter((member) => member.id !== this.me);
     const of = (kind, most) => others.flatMap((member) => member.producers).filter((p) => p.kind === kind).slice(0, most);
-    this.#peer?.want([...of("video", MOST_PICTURES), ...of("audio", MOST_VOICES)]);
+    this.#received = [...of("video", MOST_PICTURES), ...of("audio", MOST_VOICES)];
+    this.#peer?.want(this.#received);
+    this.#view?.tell(this.#heights, this.#received);
     if (others.length === 0 && !this.#tracks.microphone && !this.#tracks.camera) this.#tell("state", ""); // nothing to secure yet
   }
 
@@ -133,6 +147,8 @@ export class Meeting extends EventTarget {
     const { member, kind, source } = producer;
     this.#arriving.set(producer.id, { member, kind, source });
     this.#tell("track", { member, kind, source, track });
+    this.#view ??= new View((message) => this.#signalling.request(message));
+    this.#view.tell(this.#heights, this.#received);
   }
 
   #departed(id) {
@@ -160,6 +176,11 @@ export class Meeting extends EventTarget {
       case "media.speaker":
         this.#tell("speaker", member);
         return;
+      case "media.forwarded": {
+        const owner = [...this.members.values()].find(({ producers }) => producers.some(({ id }) => id === message.producer));
+        if (owner) this.#tell("held", { member: owner.id, words: wordsFor(message) });
+        return;
+      }
       case "session.refused":
         this.#tell("note", message.sentence);
         return;
@@ -214,7 +235,7 @@ export class Meeting extends EventTarget {
     this.#over = true;
     clearTimeout(this.#retryTimer);
     const [signalling, peer] = [this.#signalling, this.#peer];
-    this.#signalling = this.#peer = null;
+    this.#signalling = this.#peer = this.#view = null;
     peer?.close();
     signalling?.close();
     this.#tell("over", refusal);

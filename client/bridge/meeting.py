@@ -66,7 +66,7 @@ class Meeting(QObject):  # type: ignore[operator]
         self._still = QTimer(self)
         self._still.setInterval(VIEW_MS)
         self._still.setSingleShot(True)
-        self._still.timeout.connect(lambda: self.call.view(self._feed.heights()))
+        self._still.timeout.connect(self._tell_view)
         self._feed.heightsChanged.connect(self._still.start)
 
     # From the call thread -------------------------------------------------------------------------
@@ -102,6 +102,9 @@ class Meeting(QObject):  # type: ignore[operator]
         if level != self._level:
             self._level = level
             self.levelChanged.emit()
+
+    def _tell_view(self) -> None:
+        self.call.view(self._feed.heights())
 
     def _count_time(self) -> None:
         joined = self._state.joined_at

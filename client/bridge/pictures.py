@@ -42,7 +42,7 @@ class PictureFeed(QObject):  # type: ignore[operator]
         self._slots: dict[str, PictureSlot] = {}
         self._sources: dict[str, list[TileSource]] = {}
         self._heights: dict[TileSource, tuple[str, float]] = {}
-        self._under_way = False
+        self._under_way = self._closed = False
         #: Called on the screen's thread after a picture went into a tile, with member id and picture.
         self.on_shown: Callable[[str, PictureLike], None] | None = None
         self._woken.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -70,7 +70,7 @@ class PictureFeed(QObject):  # type: ignore[operator]
     def resize(self, source: TileSource, member_id: str, height: float) -> None:
         """`source` shows `member_id` in `height` device pixels, 0 where it cannot be seen; "" is nobody."""
         new = (member_id, height) if member_id and member_id != ME else None
-        if self._heights.get(source) == new:
+        if self._closed or self._heights.get(source) == new:
             return
         if new is None:
             del self._heights[source]
@@ -86,7 +86,8 @@ class PictureFeed(QObject):  # type: ignore[operator]
         return largest
 
     def close(self) -> None:
-        """Let go of every slot."""
+        """Let go of every slot, and say nothing more of tiles."""
+        self._closed = True
         for slot in self._slots.values():
             slot.on_put = None
         self._slots.clear()

@@ -114,3 +114,16 @@ def test_the_call_hears_of_heights_once_they_rest(meeting: tuple[Meeting, FakeCa
     wait_for_rest(shown)
     assert call.asked[1] == ("view", ({"ben": 0.0}, None))
     tile.release()
+
+
+def test_a_meeting_that_stopped_tells_nothing_more(meeting: tuple[Meeting, FakeCall]) -> None:
+    shown, call = meeting
+    tile = TileSource()
+    tile._set_feed(shown._get_feed())
+    tile._set_member_id("ben")
+    tile._set_shown_height(180.0)
+    shown.stop()
+    tile._set_shown_height(360.0)
+    tile.release()
+    assert not shown._still.isActive()
+    assert call.asked == []

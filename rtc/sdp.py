@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rtc.sdp_section import (
-    MAX_ENCODINGS,
     Candidate,
     Codec,
     Direction,
     MediaSection,
-    SdpError,
+    SectionReader,
     TransportParameters,
-    parse_m_line,
-    section_attribute,
     section_lines,
 )
+from rtc.sdp_simulcast import MAX_ENCODINGS
+from rtc.sdp_text import SdpError
 from rtc.signalling.base import MAX_STREAMS
 
 __all__ = [
@@ -45,6 +44,8 @@ class SessionDescription:
 
     transport: TransportParameters
     sections: list[MediaSection] = field(default_factory=list)
+    #: Header extensions of both forms may come in one stream (RFC 8285 section 6).
+    extmap_allow_mixed: bool = True
 
     def section(self, mid: str) -> MediaSection | None:
         return next((s for s in self.sections if s.mid == mid), None)
@@ -55,13 +56,12 @@ class SessionDescription:
         if not text.startswith("v=0"):
             raise SdpError("It does not begin with v=0.")
         description = cls(TransportParameters())
-        lines = _Lines(text)
-        for block in lines.blocks():
+        mixed: list[bool] = []
+        for block in _Lines(text).blocks():
             if len(description.sections) >= MAX_STREAMS:
                 raise SdpError(f"It has more than {MAX_STREAMS} sections.")
-            section = _parse_section(block, description.transport)
-            if section is not None:
-                description.sections.append(section)
+            mixed.append(_parse_block(block, description))
+        description.extmap_allow_mixed = mixed[0] or all(mixed[1:])
         _require_usable(description)
         return description
 
@@ -71,7 +71,10 @@ class SessionDescription:
         lines = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0"]
         if self.transport.ice_lite:
             lines.append("a=ice-lite")
-        lines += [f"a=group:BUNDLE {mids}", "a=extmap-allow-mixed", "a=msid-semantic: WMS *"]
+        lines.append(f"a=group:BUNDLE {mids}")
+        if self.extmap_allow_mixed:
+            lines.append("a=extmap-allow-mixed")
+        lines.append("a=msid-semantic: WMS *")
         first = next((s for s in self.sections if not s.rejected), None)
         for section in self.sections:
             # Bundled, so the addresses are told once (RFC 9143 section 7.1.3): said in each section they
@@ -100,25 +103,28 @@ class _Lines:
         yield block
 
 
-def _parse_section(block: list[str], transport: TransportParameters) -> MediaSection | None:
-    """Reads one block; what concerns the transport goes into `transport`. None for the session block."""
-    section: MediaSection | None = None
-    types: list[int] = []
-    maps: dict[int, Codec] = {}
-    if block and block[0].startswith("m="):
-        section, types = parse_m_line(block[0])
+def _parse_block(block: list[str], description: SessionDescription) -> bool:
+    """Reads one block: a section, or what stands before the first. What concerns the transport is told once.
+    Returns whether it allows header extensions of both forms, or has no header extensions."""
+    reader = SectionReader(block[0]) if block and block[0].startswith("m=") else None
+    mixed = False
     for line in block:
         if not line.startswith("a="):
             continue
         key, _, value = line[2:].partition(":")
-        if _transport_attribute(transport, key, value) or section is None:
+        if _transport_attribute(description.transport, key, value):
             continue
-        section_attribute(section, maps, key, value)
-    if section is not None:
-        section.codecs = [maps[t] for t in types if t in maps]
-        if not _TOKEN.fullmatch(section.mid) or len(section.mid) > 16:
-            raise SdpError("A section has no usable a=mid.")
-    return section
+        if key == "extmap-allow-mixed":
+            mixed = True
+        elif reader is not None:
+            reader.attribute(key, value)
+    if reader is None:
+        return mixed
+    section = reader.finish()
+    if not _TOKEN.fullmatch(section.mid) or len(section.mid) > 16:
+        raise SdpError("A section has no usable a=mid.")
+    description.sections.append(section)
+    return mixed or section.rejected or not section.extensions
 
 
 def _transport_attribute(transport: TransportParameters, key: str, value: str) -> bool:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from rtc.sdp_simulcast import MAX_ENCODINGS, MAX_RIDS, Rid, Simulcast, Way
+from rtc.sdp_text import SdpError, number
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
-_MAX_CODECS = 100
-#: Encodings of one source: what a server forwards of a simulcast. More would only cost its sender.
-MAX_ENCODINGS = 3
-#: Names of encodings that are read of one section, those beyond MAX_ENCODINGS and paused ones too.
-_MAX_RIDS = 16
-_RID = re.compile(r"[A-Za-z0-9_-]{1,16}")
-
-
-class SdpError(ValueError):
-    """The text is no session description that can be used; str() says why."""
+#: Of one section: payload types, SSRCs, pairs of an SSRC and its repairs, and kinds of feedback of one codec.
+#: Three layers with their repairs are six SSRCs; browsers offer up to 50 payload types.
+_MAX_CODECS, _MAX_SSRCS, _MAX_PAIRS, _MAX_FEEDBACK = 100, 32, 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +100,8 @@ class MediaSection:
     cname: str = ""
     stream_id: str = ""
     rejected: bool = False
-    #: Encodings by name, in the order of a=simulcast (RFC 8853); empty where there is one without a name.
+    #: Encodings by name that go the way of the section, in the order of a=simulcast (RFC 8853); empty where
+    #: there is one without a name.
     rids: list[str] = field(default_factory=list)
     #: SSRCs of the encodings of one source, where they are named by group SIM instead.
     simulcast: list[int] = field(default_factory=list)
@@ -126,90 +122,106 @@ class MediaSection:
         return next((identity for identity, name in self.extensions.items() if name == uri), None)
 
 
-def parse_m_line(line: str) -> tuple[MediaSection, list[int]]:
-    parts = line[2:].split()
-    if len(parts) < 4 or parts[0] not in ("audio", "video", "application"):
-        raise SdpError("An m= line is malformed.")
-    section = MediaSection(kind=parts[0], mid="", rejected=number(parts[1], 65535) == 0)
-    if parts[0] == "application":
-        return section, []
-    return section, [number(p, 127) for p in parts[3 : 3 + _MAX_CODECS]]
+class SectionReader:
+    """Reads one block of lines. What belongs to another line is put there at the end: attributes come in any
+    order (RFC 8866 section 5.13), and Firefox sorts them by name."""
 
+    def __init__(self, m_line: str) -> None:
+        parts = m_line[2:].split()
+        if len(parts) < 4 or parts[0] not in ("audio", "video", "application"):
+            raise SdpError("An m= line is malformed.")
+        self.section = MediaSection(kind=parts[0], mid="", rejected=number(parts[1], 65535) == 0)
+        media = parts[3 : 3 + _MAX_CODECS] if parts[0] != "application" else []
+        self._types = [number(p, 127) for p in media]
+        self._codecs: dict[int, Codec] = {}
+        self._parameters: dict[int, str] = {}
+        self._feedback: list[tuple[int | None, str]] = []  # None: of all payload types
+        self._rids: list[Rid] = []
+        self._simulcast = Simulcast()
 
-def section_attribute(section: MediaSection, maps: dict[int, Codec], key: str, value: str) -> None:
-    match key:
-        case "mid":
-            section.mid = value.strip()
-        case "rtpmap":
-            digits, _, rest = value.partition(" ")
-            name, *numbers = rest.strip().split("/")
-            pt = number(digits, 127)
-            maps[pt] = Codec(
-                payload_type=pt,
-                name=name,
-                clock_rate=number(numbers[0], 1_000_000) if numbers else 0,
-                channels=number(numbers[1], 255) if len(numbers) > 1 else 1,
-            )
-        case "fmtp" | "rtcp-fb":
-            digits, _, rest = value.partition(" ")
-            _extend_codec(maps, key, digits, rest.strip())
-        case "extmap":
-            digits, _, rest = value.partition(" ")
-            words = rest.split()
-            if words:
-                section.extensions[number(digits.partition("/")[0], 255)] = words[0]
-        case "ssrc":
-            digits, _, rest = value.partition(" ")
-            ssrc = number(digits, 2**32 - 1)
-            if ssrc not in section.ssrcs and len(section.ssrcs) < 32:
-                section.ssrcs.append(ssrc)
-            if rest.startswith("cname:"):
-                section.cname = rest.removeprefix("cname:")[:255]
-        case "ssrc-group":
-            _group(section, value.split())
-        case "rid" | "simulcast":
-            _encoding(section, key, value.strip())
-        case "msid":
-            section.stream_id = value.split(maxsplit=1)[0] if value.split() else ""
-        case "sctp-port":
-            section.sctp_port = number(value, 65535)
-        case _ if key in _DIRECTIONS:
-            section.direction = key
+    def attribute(self, key: str, value: str) -> None:
+        section = self.section
+        match key:
+            case "mid":
+                section.mid = value.strip()
+            case "bundle-only":
+                # Port 0 then means "in the bundle or not at all": so Firefox offers (RFC 9143 section 6).
+                section.rejected = False
+            case "rtpmap" | "fmtp" | "rtcp-fb":
+                self._of_codec(key, value)
+            case "extmap":
+                digits, _, rest = value.partition(" ")
+                words = rest.split()
+                if words:
+                    section.extensions[number(digits.partition("/")[0], 255)] = words[0]
+            case "ssrc":
+                digits, _, rest = value.partition(" ")
+                ssrc = number(digits, 2**32 - 1)
+                if ssrc not in section.ssrcs and len(section.ssrcs) < _MAX_SSRCS:
+                    section.ssrcs.append(ssrc)
+                if rest.startswith("cname:"):
+                    section.cname = rest.removeprefix("cname:")[:255]
+            case "ssrc-group":
+                self._group(value.split())
+            case "rid" | "simulcast":
+                self._encoding(key, value)
+            case "msid":
+                section.stream_id = value.split(maxsplit=1)[0] if value.split() else ""
+            case "sctp-port":
+                section.sctp_port = number(value, 65535)
+            case _ if key in _DIRECTIONS:
+                section.direction = key
 
+    def finish(self) -> MediaSection:
+        """The section, when all lines are read."""
+        section = self.section
+        section.codecs = [self._whole(self._codecs[t]) for t in self._types if t in self._codecs]
+        way: Way = "send" if section.direction.startswith("send") else "recv"
+        declared = list(dict.fromkeys(rid.name for rid in self._rids if rid.way == way))
+        section.rids = self._simulcast.names(way, declared) or declared
+        return section
 
-def _extend_codec(maps: dict[int, Codec], key: str, digits: str, rest: str) -> None:
-    wanted = list(maps) if digits == "*" else [number(digits, 127)]
-    for pt in wanted:
-        old = maps.get(pt)
-        if old is None:
-            continue
-        parameters, feedback = old.parameters, old.feedback
+    def _of_codec(self, key: str, value: str) -> None:
+        digits, _, rest = value.partition(" ")
+        if key == "rtcp-fb":
+            self._feedback.append((None if digits == "*" else number(digits, 127), rest.strip()))
+            return
+        payload_type = number(digits, 127)
         if key == "fmtp":
-            parameters = rest
-        elif len(feedback) < 32:
-            feedback = (*feedback, rest)
-        maps[pt] = Codec(pt, old.name, old.clock_rate, old.channels, parameters, feedback)
+            self._parameters[payload_type] = rest.strip()
+            return
+        name, *numbers = rest.strip().split("/")
+        self._codecs[payload_type] = Codec(
+            payload_type=payload_type,
+            name=name,
+            clock_rate=number(numbers[0], 1_000_000) if numbers else 0,
+            channels=number(numbers[1], 255) if len(numbers) > 1 else 1,
+        )
 
+    def _whole(self, codec: Codec) -> Codec:
+        payload_type = codec.payload_type
+        feedback = tuple(item for whose, item in self._feedback if whose in (None, payload_type))
+        return replace(
+            codec,
+            parameters=self._parameters.get(payload_type, ""),
+            feedback=feedback[:_MAX_FEEDBACK],
+        )
 
-def _group(section: MediaSection, words: list[str]) -> None:
-    """SSRCs that belong together: a stream and its repairs, or the encodings of one source (RFC 5576)."""
-    if len(words) == 3 and words[0] == "FID" and len(section.rtx) < 16:
-        section.rtx[number(words[1], 2**32 - 1)] = number(words[2], 2**32 - 1)
-    elif words[:1] == ["SIM"] and not section.simulcast:
-        section.simulcast = [number(word, 2**32 - 1) for word in words[1 : 1 + MAX_ENCODINGS]]
+    def _encoding(self, key: str, value: str) -> None:
+        if key == "simulcast":
+            self._simulcast = Simulcast.parse(value)
+            return
+        if len(self._rids) >= MAX_RIDS:
+            raise SdpError(f"A section declares more than {MAX_RIDS} encodings.")
+        self._rids.append(Rid.parse(value))
 
-
-def _encoding(section: MediaSection, key: str, value: str) -> None:
-    """`rid:a send`, and then `simulcast:send a;b;c`, whose order counts. Of alternatives the first is taken,
-    paused or not."""
-    if key == "rid":
-        name = value.split(maxsplit=1)[0] if value else ""
-        if _RID.fullmatch(name) and name not in section.rids and len(section.rids) < _MAX_RIDS:
-            section.rids.append(name)
-        return
-    listed = value.partition(" ")[2].split(" ")[0].split(";")[:_MAX_RIDS]
-    named = [alternatives.split(",")[0].lstrip("~") for alternatives in listed]
-    section.rids = [rid for rid in dict.fromkeys(named) if rid in section.rids]
+    def _group(self, words: list[str]) -> None:
+        """SSRCs that belong together: a stream and its repairs, or the encodings of one source (RFC 5576)."""
+        section = self.section
+        if len(words) == 3 and words[0] == "FID" and len(section.rtx) < _MAX_PAIRS:
+            section.rtx[number(words[1], 2**32 - 1)] = number(words[2], 2**32 - 1)
+        elif words[:1] == ["SIM"] and not section.simulcast:
+            section.simulcast = [number(word, 2**32 - 1) for word in words[1 : 1 + MAX_ENCODINGS]]
 
 
 def section_lines(
@@ -267,9 +279,3 @@ def _stream_lines(section: MediaSection) -> Iterator[str]:
         yield f"a=ssrc-group:FID {ssrc} {rtx}"
     for ssrc in section.ssrcs:
         yield f"a=ssrc:{ssrc} cname:{section.cname or 'hearth'}"
-
-
-def number(text: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > most:
-        raise SdpError(f"A number is malformed or larger than {most}.")
-    return int(text)

@@ -1,7 +1,8 @@
 """From an offer to an answer and to what the router must know. Pure.
 
 Each m-section is one stream: it sends to us (a producer) or receives from us (a consumer). Of the codecs,
-those that are forwarded are kept, VP8 first, since every client decodes it.
+those that are forwarded are kept, VP8 first, since every client decodes it. Forward error correction of
+pictures is not (docs/decisions/0031-fec.md).
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def negotiate(
 
     Raises ProtocolError where the offer does not say what it claims to say.
     """
-    answer = SessionDescription(transport=local)
+    answer = SessionDescription(transport=local, extmap_allow_mixed=offer.extmap_allow_mixed)
     producers: list[ProducerPlan] = []
     consumers: list[ConsumerPlan] = []
     if sending & receiving:
@@ -168,11 +169,10 @@ def _matching(section: MediaSection) -> MediaSection:
 
 
 def _feedback(codec: Codec, kind: str, wide: bool) -> tuple[str, ...]:
-    """What both want to hear about packets of `codec`."""
+    """What both want to hear about packets of `codec`; sound is not sent again."""
     own = FEEDBACK if kind == "video" else ()
-    if wide and _TRANSPORT_FEEDBACK in codec.feedback:
-        return (*own, _TRANSPORT_FEEDBACK)
-    return (*own, _OLD_FEEDBACK) if kind == "video" else own
+    bandwidth = _TRANSPORT_FEEDBACK if wide and _TRANSPORT_FEEDBACK in codec.feedback else _OLD_FEEDBACK
+    return tuple(item for item in (*own, bandwidth) if item in codec.feedback)
 
 
 def _extension_ids(sections: Iterable[MediaSection]) -> ExtensionIds:
@@ -198,18 +198,22 @@ def _is_forwarded(codec: Codec, section: MediaSection) -> bool:
     if codec.clock_rate != 90000:
         return False
     match name:
-        case "vp8" | "av1":
+        case "vp8":
             return True
         case "vp9":
             return codec.parameter("profile-id") in (None, "0")
+        case "av1":
+            return codec.parameter("profile") in (None, "0")
         case "h264":
             return codec.parameter("packetization-mode") == "1"
     return False
 
 
 def _wraps_opus(codec: Codec, section: MediaSection) -> bool:
-    """Whether redundant sound (RFC 2198) holds nothing but Opus."""
-    opus = {str(c.payload_type) for c in section.codecs if c.name.lower() == "opus"}
+    """Whether redundant sound (RFC 2198) holds nothing but Opus that is forwarded itself."""
+    opus = {
+        str(c.payload_type) for c in section.codecs if c.name.lower() == "opus" and _is_forwarded(c, section)
+    }
     wrapped = codec.parameters.split("/")
     return bool(codec.parameters) and all(payload_type.strip() in opus for payload_type in wrapped)
 
@@ -231,6 +235,16 @@ def _names(section: MediaSection) -> dict[int, str]:
     return {c.payload_type: c.name.upper() for c in section.codecs if c.name.lower() != "rtx"}
 
 
+def _keep_one_of_each(section: MediaSection) -> None:
+    """The first payload type of each format, with its repairs: packets leave under no other, and answers to
+    browsers that offer five kinds of H.264 stay short."""
+    first: dict[str, int] = {}
+    for payload_type, name in _names(section).items():
+        first.setdefault(name, payload_type)
+    kept = {*first.values(), *(r.payload_type for pt in first.values() if (r := section.rtx_for(pt)))}
+    section.codecs = [codec for codec in section.codecs if codec.payload_type in kept]
+
+
 def _rtx_types(section: MediaSection) -> dict[int, int]:
     """Payload type -> RTX payload type."""
     found = {pt: section.rtx_for(pt) for pt in _names(section)}
@@ -238,25 +252,28 @@ def _rtx_types(section: MediaSection) -> dict[int, int]:
 
 
 def _producer(offered: MediaSection, mine: MediaSection) -> ProducerPlan:
-    mine.rids = offered.rids[:MAX_ENCODINGS]
-    start = _LAYERED_START_KBPS if len(mine.rids) > 1 else _BROWSER_START_KBPS
-    for i, codec in enumerate(mine.codecs):
-        if codec.name.lower() == "vp8":
-            hint = f"x-google-start-bitrate={start}"
-            joined = f"{codec.parameters};{hint}" if codec.parameters else hint
-            mine.codecs[i] = replace(codec, parameters=joined)
+    # Without the extension that names them encodings could not be told apart: then one is taken.
+    named = mine.extension_id(RID) is not None
+    mine.rids = offered.rids[:MAX_ENCODINGS] if named else []
+    layers = _layers(offered, mine.rids)
+    if mine.kind == "video":
+        start = _LAYERED_START_KBPS if len(layers) > 1 else _BROWSER_START_KBPS
+        first = mine.codecs[0]  # the one that is sent
+        hint = f"x-google-start-bitrate={start}"
+        joined = f"{first.parameters};{hint}" if first.parameters else hint
+        mine.codecs[0] = replace(first, parameters=joined)
     return ProducerPlan(
         mid=offered.mid,
         kind=offered.kind,
         codecs=_names(mine),
         rtx_types={rtx: pt for pt, rtx in _rtx_types(mine).items()},
         clock_rate=mine.codecs[0].clock_rate,
-        layers=_layers(offered, mine.rids),
+        layers=layers,
     )
 
 
 def _layers(offered: MediaSection, rids: list[str]) -> tuple[LayerPlan, ...]:
-    if rids:  # browsers name no SSRCs then, and what an offer might name is of no use
+    if rids:  # the SSRCs that Firefox names besides are in no order that is told
         return tuple(LayerPlan(rid, None, None) for rid in rids)
     repairs = set(offered.rtx.values())
     ssrcs = offered.simulcast or [s for s in offered.ssrcs if s not in repairs][:1]
@@ -264,6 +281,7 @@ def _layers(offered: MediaSection, rids: list[str]) -> tuple[LayerPlan, ...]:
 
 
 def _consumer(mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable[[], int]) -> ConsumerPlan:
+    _keep_one_of_each(mine)
     rtx_types = _rtx_types(mine)
     ssrc = known.ssrc if known is not None else new_ssrc()
     rtx_ssrc: int | None = None
@@ -278,7 +296,7 @@ def _consumer(mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable
         kind=mine.kind,
         ssrc=ssrc,
         rtx_ssrc=rtx_ssrc,
-        codecs={name: pt for pt, name in reversed(_names(mine).items())},
+        codecs={name: pt for pt, name in _names(mine).items()},
         rtx_types=rtx_types,
         clock_rate=mine.codecs[0].clock_rate,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +107,9 @@ class FakeCall:
 
     def show(self, member_ids: Sequence[str] | None) -> None:
         self.asked.append(("show", member_ids))
+
+    def view(self, heights: Mapping[str, float], main: str | None = None) -> None:
+        self.asked.append(("view", (dict(heights), main)))
 
     def leave(self) -> None:
         self.asked.append(("leave", None))

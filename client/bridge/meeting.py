@@ -19,6 +19,9 @@ QML_IMPORT_MAJOR_VERSION = 1
 
 #: Phases in which a person waits before being in the meeting.
 ENTERING = frozenset({Phase.FINDING, Phase.JOINING, Phase.SECURING})
+#: Milliseconds for which sizes of tiles must rest before they are told. Longer shows for longer what
+#: was right before; shorter tells of every step of a tile that glides, and each change may cost a key frame.
+VIEW_MS = 200
 #: Phases in which the call page stands.
 INSIDE = frozenset({Phase.IN_CALL, Phase.RECONNECTING})
 
@@ -60,6 +63,11 @@ class Meeting(QObject):  # type: ignore[operator]
         self._second = QTimer(self)
         self._second.setInterval(1000)
         self._second.timeout.connect(self._count_time)
+        self._still = QTimer(self)
+        self._still.setInterval(VIEW_MS)
+        self._still.setSingleShot(True)
+        self._still.timeout.connect(self._tell_view)
+        self._feed.heightsChanged.connect(self._still.start)
 
     # From the call thread -------------------------------------------------------------------------
 
@@ -94,6 +102,9 @@ class Meeting(QObject):  # type: ignore[operator]
         if level != self._level:
             self._level = level
             self.levelChanged.emit()
+
+    def _tell_view(self) -> None:
+        self.call.view(self._feed.heights())
 
     def _count_time(self) -> None:
         joined = self._state.joined_at
@@ -138,6 +149,7 @@ class Meeting(QObject):  # type: ignore[operator]
     def stop(self) -> None:
         """Count no more time and let go of the pictures."""
         self._second.stop()
+        self._still.stop()
         self._feed.close()
 
     # State ----------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class Role(IntEnum):
     LEVEL = _FIRST + 7
     INITIALS = _FIRST + 8
     COLOUR = _FIRST + 9
+    HELD = _FIRST + 10
 
 
 ROLE_NAMES = {
@@ -55,6 +56,7 @@ ROLE_NAMES = {
     Role.LEVEL: "level",
     Role.INITIALS: "initials",
     Role.COLOUR: "colour",
+    Role.HELD: "held",
 }
 
 #: A level has to move this much (0..1) before a tile hears of it; lower costs more repaints.
@@ -160,4 +162,6 @@ def _value(member: MemberView, role: int) -> Any:
             return initials(member.name)
         case Role.COLOUR:
             return name_colour(member.name)
+        case Role.HELD:
+            return member.held
     return None

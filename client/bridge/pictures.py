@@ -31,6 +31,9 @@ class PictureFeed(QObject):  # type: ignore[operator]
     then and costs 1 % where nothing moves; the wake-up costs nothing there (2 shared cores, no GPU).
     """
 
+    #: Other heights of tiles than before; `heights` has them.
+    heightsChanged = Signal()
+
     _woken = Signal()
 
     def __init__(self, board: PictureBoardLike, parent: QObject | None = None) -> None:
@@ -38,7 +41,8 @@ class PictureFeed(QObject):  # type: ignore[operator]
         self._board = board
         self._slots: dict[str, PictureSlot] = {}
         self._sources: dict[str, list[TileSource]] = {}
-        self._under_way = False
+        self._heights: dict[TileSource, tuple[str, float]] = {}
+        self._under_way = self._closed = False
         #: Called on the screen's thread after a picture went into a tile, with member id and picture.
         self.on_shown: Callable[[str, PictureLike], None] | None = None
         self._woken.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -63,12 +67,32 @@ class PictureFeed(QObject):  # type: ignore[operator]
             self._slots.pop(member_id).on_put = None
             self._sources.pop(member_id, None)
 
+    def resize(self, source: TileSource, member_id: str, height: float) -> None:
+        """`source` shows `member_id` in `height` device pixels, 0 where it cannot be seen; "" is nobody."""
+        new = (member_id, height) if member_id and member_id != ME else None
+        if self._closed or self._heights.get(source) == new:
+            return
+        if new is None:
+            del self._heights[source]
+        else:
+            self._heights[source] = new
+        self.heightsChanged.emit()
+
+    def heights(self) -> dict[str, float]:
+        """Device pixels of the largest tile of each member that has one, 0 where none can be seen."""
+        largest: dict[str, float] = {}
+        for member_id, height in self._heights.values():
+            largest[member_id] = max(height, largest.get(member_id, 0.0))
+        return largest
+
     def close(self) -> None:
-        """Let go of every slot."""
+        """Let go of every slot, and say nothing more of tiles."""
+        self._closed = True
         for slot in self._slots.values():
             slot.on_put = None
         self._slots.clear()
         self._sources.clear()
+        self._heights.clear()
 
     def _wake(self) -> None:
         # Two putters may both see False and wake twice; that costs one empty walk and loses nothing.
@@ -101,10 +125,12 @@ class TileSource(QObject):
     sinkChanged = Signal()
     hasPictureChanged = Signal()
     shapeChanged = Signal()
+    shownHeightChanged = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._feed: PictureFeed | None = None
+        self._shown_height = 0.0
         self._member_id = ""
         self._active = True
         self._sink: QVideoSink | None = None
@@ -139,8 +165,7 @@ class TileSource(QObject):
     @Slot()
     def release(self) -> None:
         """Let go of the slot and the sink; a tile calls this before it dies."""
-        self._feed = None
-        self._rewire()
+        self._set_feed(None)
         self._sink = None
 
     def _rewire(self) -> None:
@@ -165,13 +190,29 @@ class TileSource(QObject):
             self._has_picture = has
             self.hasPictureChanged.emit()
 
+    def _report_height(self) -> None:
+        if self._feed is not None:
+            self._feed.resize(self, self._member_id, self._shown_height)
+
+    def _get_shown_height(self) -> float:
+        return self._shown_height
+
+    def _set_shown_height(self, height: float) -> None:
+        if height != self._shown_height:
+            self._shown_height = height
+            self._report_height()
+            self.shownHeightChanged.emit()
+
     def _get_feed(self) -> PictureFeed | None:
         return self._feed
 
     def _set_feed(self, feed: PictureFeed | None) -> None:
         if feed is not self._feed:
+            if self._feed is not None:
+                self._feed.resize(self, "", 0.0)
             self._feed = feed
             self._rewire()
+            self._report_height()
             self.feedChanged.emit()
 
     def _get_member_id(self) -> str:
@@ -181,6 +222,7 @@ class TileSource(QObject):
         if member_id != self._member_id:
             self._member_id = member_id
             self._rewire()
+            self._report_height()
             self.memberIdChanged.emit()
 
     def _get_active(self) -> bool:
@@ -212,5 +254,7 @@ class TileSource(QObject):
     active = Property(bool, _get_active, _set_active, notify=activeChanged)
     sink = Property(QObject, _get_sink, _set_sink, notify=sinkChanged)
     hasPicture = Property(bool, _get_has_picture, notify=hasPictureChanged)
+    #: Device pixels of height in which pictures are seen, 0 for none; the server sends what fits.
+    shownHeight = Property(float, _get_shown_height, _set_shown_height, notify=shownHeightChanged)
     #: Width over height of the last picture; 0 before the first.
     shape = Property(float, _get_shape, notify=shapeChanged)

@@ -132,6 +132,12 @@ class Call:
         members = None if member_ids is None else frozenset(member_ids)
         self._ask(lambda runner: runner.show(members))
 
+    def view(self, heights: Mapping[str, float], main: str | None = None) -> None:
+        """How many pixels high the picture of each member is shown, 0 where its tile cannot be seen, so that
+        the server sends what fits; `main` is the member in the big tile, if there is one, who comes first."""
+        shown = dict(heights)
+        self._ask(lambda runner: runner.view(shown, main))
+
     def statistics(self) -> CallStatistics:
         """What was measured since the last join; empty before `open`."""
         answer: concurrent.futures.Future[CallStatistics] = concurrent.futures.Future()

@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from client.call.media_path import MediaPath
 from client.call.pictures import PictureBoard
 from client.call.receiver import Receiver
 from client.call.signalling import SignallingClient
 from client.call.statistics import CallStatistics, MemberStatistics
+from client.call.view import View
 from client.media.picture import Picture
 from client.media.playback.mixer import Mixer
 from client.session import inputs as i
@@ -61,6 +62,9 @@ class CallRunner:
         self._selecting: int | None = None  # number of the last selection
         self._wanted: i.Receive | None = None  # what to offer next
         self._shown: frozenset[str] | None = None
+        self._view = View()
+        self._viewing: int | None = None  # number of the last view
+        self._receiving: tuple[media.Producer, ...] = ()
         self._closing: set[asyncio.Task[None]] = set()
         self._first_pictures: dict[str, float] = {}
         self._announced: dict[str, float] = {}  # member -> when we could first have had a picture
@@ -86,6 +90,11 @@ class CallRunner:
         if self._path is not None:
             self._path.show(members)
             self._select()
+
+    def view(self, heights: Mapping[str, float], main: str | None) -> None:
+        """How large members are shown, so that the server sends pictures that fit."""
+        self._view.show(heights, main)
+        self._tell_view()
 
     def send_video(self, event: VideoEncoded) -> None:
         if self._path is not None and self.session.state.camera_on:
@@ -170,6 +179,7 @@ class CallRunner:
                 self._announced.setdefault(producer.member, since)
         fresh = effect.fresh or (self._wanted is not None and self._wanted.fresh)
         self._wanted = i.Receive(effect.producers, fresh)
+        self._receiving = effect.producers
         if fresh:
             self._offering = None  # an answer to the old path means nothing any more
         elif self._path is not None:
@@ -184,6 +194,7 @@ class CallRunner:
         first = wanted.fresh or self._path is None
         if first:
             self._stop_media()
+            self._view.forget()
             self._path = self._new_path()
         assert self._path is not None
         offer = self._path.offer(wanted.producers, first=first)
@@ -192,6 +203,7 @@ class CallRunner:
             self._signalling.send(offer.model_copy(update={"id": self._offering}))
         else:
             self._select()
+            self._tell_view()
 
     def _select(self) -> None:
         """Tells the server which pictures nobody looks at, so that it does not send them."""
@@ -202,6 +214,16 @@ class CallRunner:
         if changes:
             self._selecting = next(self._numbers)
             self._signalling.send(media.Select(id=self._selecting, receive=changes))
+
+    def _tell_view(self) -> None:
+        """Tells the server how large what it sends is shown; it has to know the path first."""
+        inside = self.session.state.phase in (Phase.SECURING, Phase.IN_CALL)
+        if self._path is None or not self._path.agreed or self._offering is not None or not inside:
+            return
+        news = self._view.news(self._receiving)
+        if news is not None:
+            self._viewing = next(self._numbers)
+            self._signalling.send(media.View(id=self._viewing, sizes=news[0], main=news[1]))
 
     def _new_path(self) -> MediaPath:
         if self._certificate is None:
@@ -244,7 +266,8 @@ class CallRunner:
 
     def _disconnected(self, stranger: bool) -> None:
         # What was under way is lost: it is asked for again after the next welcome.
-        self._offering = self._selecting = self._wanted = None
+        self._offering = self._selecting = self._viewing = self._wanted = None
+        self._view.forget()
         if self._path is not None:
             self._path.forget_selection()
         self.happened(i.Closed(stranger))
@@ -263,6 +286,9 @@ class CallRunner:
             case session.Refused() if message.re is not None and message.re == self._selecting:
                 log.warning("a selection was refused: %s", message.code)
                 return
+            case session.Refused() if message.re is not None and message.re == self._viewing:
+                self._view.refused(message.code)  # an older server sends everything as large as it is
+                return
         self.happened(i.Received(message))
 
     def _answered(self, path: MediaPath, answer: media.Answer) -> None:
@@ -275,6 +301,7 @@ class CallRunner:
             return
         self._offer()
         self._select()
+        self._tell_view()
 
     def _offer_refused(self, refusal: session.Refused) -> None:
         """Without a path there is no call; with one it goes on as it was agreed before."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from client.session import inputs as i
+from client.session.held import HeldPictures
 from client.session.notes import PASSING_S, Notes
 from client.session.state import MemberView, Phase, Problem, SessionState
 from rtc.invitation import Invitation, InvitationError
@@ -61,6 +62,7 @@ class Session:
         self._members: dict[str, session.Member] = {}
         self._me = ""
         self._speaker: str | None = None
+        self._held = HeldPictures()
         self._link = _Link.NONE
         self._resumable = False
         self._media_up_at: float | None = None  # None while there is no path that works
@@ -230,6 +232,9 @@ class Session:
             case media.Speaker():
                 self._speaker = message.member
                 self._show_members()
+            case media.Forwarded():
+                self._held.told(message, self._members.values())
+                self._show_members()
         return []
 
     def _welcome(self, message: session.Welcome, now: float) -> list[i.Effect]:
@@ -313,6 +318,9 @@ class Session:
     # Media.
 
     def _receive(self, *, fresh: bool = False) -> i.Receive:
+        if fresh:
+            self._held.forget()
+            self._show_members()
         others = (m for m in self._members.values() if m.id != self._me)
         return i.Receive(tuple(p for m in others for p in m.producers), fresh)
 
@@ -377,6 +385,7 @@ class Session:
                 camera=self.state.camera_on if m.id == self._me else m.camera,
                 speaking=m.id == self._speaker,
                 connected=m.connected,
+                held=self._held.words(m),
             )
             for m in members
         ]

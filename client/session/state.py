@@ -54,6 +54,7 @@ class MemberView:
     camera: bool = True
     speaking: bool = False
     connected: bool = True
+    held: str = ""  # why the server sends no picture just now, in words; empty while it does
 
 
 @dataclass(frozen=True, slots=True)

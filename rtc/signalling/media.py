@@ -114,13 +114,13 @@ class Forwarded(Message):
     """How much of a producer that we receive is sent to us from now on, and why not all that was asked for.
 
     `reason`: wanted (all is sent), bandwidth (our path takes no more), load (the server has too much to do),
-    last-n (others spoke later), hidden (we show nothing of it).
+    last-n (others spoke later), hidden (we show nothing of it). There may be more one day.
     """
 
     type: Literal["media.forwarded"] = "media.forwarded"
     producer: Identifier
     state: Literal["full", "lower", "paused"]
-    reason: str
+    reason: str = Field(min_length=1, max_length=32, pattern=r"^[a-z-]+$")
 
 
 class Voice(Message):

@@ -27,6 +27,7 @@ def protocol_schema() -> dict[str, Any]:
     for model in (*client, *server):
         shape = definitions["$defs"][model.__name__]
         shape["required"] = sorted({"type", *shape.get("required", ())})
+    _close_tables(definitions["$defs"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Hearth signalling",
@@ -37,6 +38,18 @@ def protocol_schema() -> dict[str, Any]:
         ],
         "$defs": definitions["$defs"],
     }
+
+
+def _close_tables(shape: Any) -> None:
+    """Keys of a table that do not have the pattern are refused by the parser, and so by the schema."""
+    if isinstance(shape, dict):
+        if "patternProperties" in shape:
+            shape["additionalProperties"] = False
+        for part in shape.values():
+            _close_tables(part)
+    elif isinstance(shape, list):
+        for part in shape:
+            _close_tables(part)
 
 
 def schema_text() -> str:

@@ -5,6 +5,8 @@ import { listDevices, openDevice, watchLevel } from "./devices.js";
 import { Meeting } from "./meeting.js";
 import { observe } from "./observe.js";
 import { Tiles } from "./tiles.js";
+import { Tilewatch } from "./view.js";
+import { Voices } from "./voices.js";
 
 const $ = (id) => document.getElementById(id);
 const MAX_NAME = 64;
@@ -19,7 +21,10 @@ let stopLevel = null;
 let noteTimer = null;
 
 const page = { phase: "door", words: "", firstFrames: new Map(), meeting: () => meeting, tiles: null };
-page.tiles = new Tiles($("grid"), () => { $("unmute-page").hidden = false; });
+const blocked = () => { $("unmute-page").hidden = false; };
+const voices = new Voices(blocked);
+page.tiles = new Tiles($("grid"), blocked);
+new Tilewatch($("grid"), (heights) => meeting?.view(heights));
 
 function address() {
   const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -155,8 +160,10 @@ function listenTo(current) {
     $("call-title").textContent = current.title;
     $("call-count").textContent = everybody.length === 1 ? "Only you are here" : `${everybody.length} people`;
   });
+  on("held", ({ member, words }) => page.tiles.held(member, words));
   on("speaker", (member) => page.tiles.speaker(member));
-  on("track", ({ member, kind, track }) => {
+  on("track", ({ producer, member, kind, track }) => {
+    if (member === null) { voices.attach(producer, track); return; }
     page.tiles.attach(member, kind, track);
     if (kind === "video" && track) timeFirstFrame(member);
   });
@@ -184,6 +191,7 @@ function leaveCall(refusal) {
   page.phase = "door";
   page.words = "";
   page.tiles.clear();
+  voices.clear();
   page.firstFrames.clear();
   $("call").hidden = true;
   $("door").hidden = false;
@@ -208,7 +216,7 @@ function wire() {
     $(source).addEventListener("change", () => { wanted[source] = true; useDevice(source); });
   }
   $("leave").addEventListener("click", () => meeting?.leave());
-  $("unmute-page").addEventListener("click", () => { page.tiles.resume(); $("unmute-page").hidden = true; });
+  $("unmute-page").addEventListener("click", () => { page.tiles.resume(); voices.resume(); $("unmute-page").hidden = true; });
   addEventListener("pagehide", () => meeting?.leave());
   addEventListener("hashchange", () => location.reload());
   addEventListener("keydown", (event) => {

@@ -3,17 +3,19 @@
 
 import { CLIENT, PROTOCOLS, Refusal, Signalling } from "./signalling.js";
 import { Peer } from "./peer.js";
+import { View, wordsFor } from "./view.js";
+import { plain, wantedVoices } from "./voices.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3000; // raising spares a returning server, lowering brings people back sooner
-// What one offer has room for (64 KiB a message, about 1 KiB a section): the rest are shown by their initials.
+// What one offer has room for (64 KiB a message, 1.3 KB a section): the rest are shown by their initials.
 const MOST_PICTURES = 24;
-const MOST_VOICES = 40;
 const RETRY_CODES = new Set(["server-unreachable", "connection-lost"]); // another try may go better
 
 /**
  * Events: "state" (detail: words for the person, "" when all is well), "members", "speaker" (detail: member id|null),
- * "track" (detail: {member, kind, source, track|null}), "note" (detail: sentence),
+ * "track" (detail: {producer, member, kind, source, track|null}; a producer of no member is whoever is loud), "note" (detail: sentence),
+ * "held" (detail: {member, words}) why no picture of that member comes just now, "" when it comes again,
  * "over" (detail: Refusal or null when the person left).
  */
 export class Meeting extends EventTarget {
@@ -27,7 +29,10 @@ export class Meeting extends EventTarget {
   #resume = null;
   #tracks = { microphone: null, camera: null };
   #muted = { microphone: false, camera: false };
-  #arriving = new Map(); // producer id -> {member, kind, source}
+  #arriving = new Map(); // producer id -> {producer, member, kind, source}
+  #received = []; // producers that are asked for
+  #heights = new Map(); // member -> px of its tile
+  #view = null; // there once the server knows the path
   #over = false;
   #everIn = false;
   #retryMs = FIRST_RETRY_MS;
@@ -55,6 +60,12 @@ export class Meeting extends EventTarget {
   async join() {
     this.#tell("state", "Finding the server");
     await this.#connect();
+  }
+
+  /** Says how high each member's picture is shown, px by member, 0 where nobody can see it. */
+  view(heights) {
+    this.#heights = heights;
+    this.#view?.tell(heights, this.#received);
   }
 
   leave() {
@@ -105,7 +116,8 @@ export class Meeting extends EventTarget {
     this.#peer?.close();
     for (const stream of this.#arriving.values()) this.#tell("track", { ...stream, track: null });
     this.#arriving.clear();
-    const peer = new Peer((message) => this.#signalling.request(message));
+    this.#view = null;
+    const peer = new Peer((message) => this.#signalling.request(plain(message)));
     this.#peer = peer;
     const on = (type, act) => peer.addEventListener(type, (event) => { if (peer === this.#peer) act(event.detail); });
     on("track", (detail) => this.#arrived(detail));
@@ -124,15 +136,20 @@ export class Meeting extends EventTarget {
 
   #want() {
     const others = [...this.members.values()].filter((member) => member.id !== this.me);
-    const of = (kind, most) => others.flatMap((member) => member.producers).filter((p) => p.kind === kind).slice(0, most);
-    this.#peer?.want([...of("video", MOST_PICTURES), ...of("audio", MOST_VOICES)]);
+    const of = (kind) => others.flatMap((member) => member.producers).filter((p) => p.kind === kind);
+    this.#received = [...of("video").slice(0, MOST_PICTURES), ...wantedVoices(of("audio"))];
+    this.#peer?.want(this.#received);
+    this.#view?.tell(this.#heights, this.#received);
     if (others.length === 0 && !this.#tracks.microphone && !this.#tracks.camera) this.#tell("state", ""); // nothing to secure yet
   }
 
   #arrived({ producer, track }) {
     const { member, kind, source } = producer;
-    this.#arriving.set(producer.id, { member, kind, source });
-    this.#tell("track", { member, kind, source, track });
+    const stream = { producer: producer.id, member, kind, source };
+    this.#arriving.set(producer.id, stream);
+    this.#tell("track", { ...stream, track });
+    this.#view ??= new View((message) => this.#signalling.request(message));
+    this.#view.tell(this.#heights, this.#received);
   }
 
   #departed(id) {
@@ -160,6 +177,13 @@ export class Meeting extends EventTarget {
       case "media.speaker":
         this.#tell("speaker", member);
         return;
+      case "media.forwarded": {
+        const owner = [...this.members.values()].find(({ producers }) => producers.some(({ id }) => id === message.producer));
+        if (owner) this.#tell("held", { member: owner.id, words: wordsFor(message) });
+        return;
+      }
+      case "media.voice":
+        return; // whose voice it is shows by media.speaker
       case "session.refused":
         this.#tell("note", message.sentence);
         return;
@@ -214,7 +238,7 @@ export class Meeting extends EventTarget {
     this.#over = true;
     clearTimeout(this.#retryTimer);
     const [signalling, peer] = [this.#signalling, this.#peer];
-    this.#signalling = this.#peer = null;
+    this.#signalling = this.#peer = this.#view = null;
     peer?.close();
     signalling?.close();
     this.#tell("over", refusal);

@@ -51,11 +51,12 @@ class Tile {
     this.element = make("article", "tile");
     this.initials = make("span", "tile-initials", { ariaHidden: "true" });
     this.name = make("span", "tile-name");
+    this.held = make("span", "tile-held", { hidden: true });
     this.away = make("span", "tile-away", { textContent: "Connection lost", hidden: true });
     this.muted = crossedMicrophone();
     const label = make("div", "tile-label");
     label.append(this.muted, this.name, this.away);
-    this.element.append(this.initials, label);
+    this.element.append(this.initials, this.held, label);
     this.video = null;
     this.audio = null;
   }
@@ -70,8 +71,20 @@ class Tile {
     this.element.style.setProperty("--hue", hueOf(member.name));
     this.muted.toggleAttribute("hidden", member.microphone);
     this.away.hidden = member.connected;
-    this.element.classList.toggle("no-picture", !member.camera || !this.sources.video);
     this.camera = member.camera;
+    this.#dress();
+  }
+
+  /** Says why no picture comes just now; "" when it comes again. */
+  hold(words) {
+    this.held.textContent = words;
+    this.#dress();
+  }
+
+  #dress() {
+    const held = this.held.textContent !== "";
+    this.held.hidden = !held || !this.camera;
+    this.element.classList.toggle("no-picture", !this.camera || !this.sources.video || held);
   }
 
   /** Shows or plays `track`; null takes the old one away. A new element each time: no last frame of somebody else. */
@@ -79,6 +92,7 @@ class Tile {
     this[kind]?.remove();
     this[kind] = null;
     this.sources[kind] = track;
+    if (kind === "video") this.held.textContent = ""; // told anew of another stream
     if (track && !(kind === "audio" && this.isMe)) {
       const element = make(kind, "", { autoplay: true, playsInline: true, muted: kind === "video" });
       element.srcObject = new MediaStream([track]);
@@ -86,7 +100,7 @@ class Tile {
       this.element.prepend(element);
       this[kind] = element;
     }
-    this.element.classList.toggle("no-picture", !this.camera || !this.sources.video);
+    this.#dress();
   }
 }
 
@@ -120,6 +134,10 @@ export class Tiles {
 
   attach(member, kind, track) {
     this.#tiles.get(member)?.attach(kind, track, this.#blocked);
+  }
+
+  held(member, words) {
+    this.#tiles.get(member)?.hold(words);
   }
 
   speaker(id) {

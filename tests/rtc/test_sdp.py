@@ -63,7 +63,8 @@ def sections(draw: st.DrawFn, mid: str) -> MediaSection:
     if draw(st.integers(0, 9)) == 0:
         return MediaSection("video", mid, direction="inactive", rejected=True)
     ssrcs = draw(st.lists(u32, max_size=4, unique=True))
-    return MediaSection(
+    rids = draw(st.lists(words, max_size=5, unique=True))
+    section = MediaSection(
         draw(st.sampled_from(["audio", "video"])),
         mid,
         draw(st.sampled_from(["sendrecv", "sendonly", "recvonly", "inactive"])),
@@ -73,7 +74,11 @@ def sections(draw: st.DrawFn, mid: str) -> MediaSection:
         {ssrcs[0]: ssrcs[1]} if len(ssrcs) > 1 and draw(st.booleans()) else {},
         cname=draw(words) if ssrcs else "",
         stream_id=draw(st.just("") | words),
+        rids=rids,
     )
+    if len(ssrcs) > 1 and draw(st.booleans()):
+        section.simulcast = ssrcs[:3]
+    return section
 
 
 @st.composite
@@ -82,7 +87,8 @@ def descriptions(draw: st.DrawFn) -> SessionDescription:
     listed = [draw(sections(mid)) for mid in mids]
     if all(section.rejected for section in listed):  # then nobody says how to reach it
         listed.append(MediaSection("audio", "last-one", codecs=[Codec(111, "opus", 48000, 2)]))
-    return SessionDescription(draw(transports), listed)
+    mixed = draw(st.booleans()) or not any(s.extensions for s in listed)
+    return SessionDescription(draw(transports), listed, extmap_allow_mixed=mixed)
 
 
 @given(descriptions())
@@ -106,6 +112,9 @@ KEYS = [
     "rtcp-fb:",
     "ssrc:",
     "ssrc-group:",
+    "rid:",
+    "simulcast:send ",
+    "bundle-only",
     "msid:",
     "sctp-port:",
     "candidate:",

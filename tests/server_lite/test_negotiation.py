@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rtc.header_extensions import AUDIO_LEVEL, MID
+from rtc.fanout import ExtensionIds
+from rtc.header_extensions import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE
 from rtc.sdp import Candidate, SessionDescription, TransportParameters
 from rtc.signalling import ProtocolError
-from server_lite.negotiation import ConsumerPlan, Plan, agreed_sources, negotiate
+from server_lite.negotiation import ConsumerPlan, LayerPlan, Plan, agreed_sources, negotiate
 
 CHROMIUM = (Path(__file__).parents[1] / "golden" / "sdp" / "chromium-offer.sdp").read_bytes().decode()
 LOCAL = TransportParameters(
@@ -42,6 +43,10 @@ def agree(
     )
 
 
+def kinds(plan: Plan) -> list[tuple[str, str]]:
+    return [(producer.mid, producer.kind) for producer in plan.producers]
+
+
 def refused(text: str, sending: tuple[str, ...] = ("0", "1"), receiving: tuple[str, ...] = ("2", "3")) -> str:
     with pytest.raises(ProtocolError) as error:
         agree(text, sending, receiving)
@@ -60,19 +65,22 @@ def test_a_browser_s_offer_is_answered() -> None:
         ("2", "sendonly", False),
         ("3", "sendonly", False),
     ]
-    assert [[c.name for c in s.codecs] for s in answer.sections if s.kind == "audio"] == [["opus"], ["opus"]]
+    sound = [[c.name for c in s.codecs] for s in answer.sections if s.kind == "audio"]
+    assert sound == [["opus", "red"], ["opus", "red"]]
 
 
-def test_video_is_vp8_before_h264_each_with_its_repair() -> None:
+def test_video_is_vp8_before_the_others_each_with_its_repair() -> None:
     for section in agree().answer.sections:
         if section.kind != "video":
             continue
         names = [codec.name for codec in section.codecs]
         assert names[:2] == ["VP8", "rtx"]
-        assert set(names) == {"VP8", "H264", "rtx"}
+        assert set(names) == {"VP8", "VP9", "H264", "AV1", "rtx"}
         for codec in section.codecs:
             if codec.name == "H264":
                 assert codec.parameter("packetization-mode") == "1"
+            if codec.name == "VP9":
+                assert codec.parameter("profile-id") == "0"
             if codec.name == "rtx":
                 apt = codec.parameter("apt")
                 assert apt in {str(c.payload_type) for c in section.codecs if c.name != "rtx"}
@@ -80,24 +88,23 @@ def test_video_is_vp8_before_h264_each_with_its_repair() -> None:
 
 def test_what_is_sent_is_planned() -> None:
     sound, video = agree().producers
-    assert (sound.kind, sound.ssrcs, sound.codecs, sound.clock_rate) == (
+    assert (sound.mid, sound.kind, sound.codecs, sound.clock_rate) == (
+        "0",
         "audio",
-        (3266586682,),
-        {111: "OPUS"},
+        {111: "OPUS", 63: "RED"},
         48000,
     )
-    assert (sound.mid_extension, sound.level_extension) == (4, 1)
-    assert video.ssrcs == (3532876219,)
-    assert video.rtx_ssrcs == {3163134103: 3532876219}
+    assert sound.layers == (LayerPlan("", 3266586682, None),)
+    assert video.layers == (LayerPlan("", 3532876219, 3163134103),)
     assert video.codecs[96] == "VP8"
     assert video.rtx_types[97] == 96
-    assert set(video.codecs.values()) == {"VP8", "H264"}
+    assert set(video.codecs.values()) == {"VP8", "VP9", "H264", "AV1"}
 
 
 def test_what_is_received_is_planned() -> None:
     plan = agree()
     sound, video = plan.consumers
-    assert (sound.ssrc, sound.rtx_ssrc, sound.codecs) == (100, None, {"OPUS": 111})
+    assert (sound.ssrc, sound.rtx_ssrc, sound.codecs) == (100, None, {"OPUS": 111, "RED": 63})
     assert (video.ssrc, video.rtx_ssrc) == (101, 102)
     assert video.codecs["VP8"] == 96
     assert video.rtx_types[96] == 97
@@ -108,10 +115,23 @@ def test_what_is_received_is_planned() -> None:
     assert "nack pli" in section.codecs[0].feedback
 
 
+def test_a_receiver_gets_each_format_under_one_payload_type() -> None:
+    """The browser offers five kinds of H.264 that are forwarded; packets leave under one alone."""
+    plan = agree()
+    receiving = plan.answer.section("3")
+    assert receiving is not None
+    media = [codec for codec in receiving.codecs if codec.name != "rtx"]
+    assert [codec.name for codec in media] == ["VP8", "VP9", "H264", "AV1"]
+    assert plan.consumers[1].codecs == {c.name: c.payload_type for c in media}
+    assert len(receiving.codecs) == 2 * len(media)
+
+
 def test_only_what_is_used_of_the_header_extensions_is_kept() -> None:
-    for section in agree().answer.sections:
-        assert set(section.extensions.values()) <= {MID, AUDIO_LEVEL}
+    plan = agree()
+    for section in plan.answer.sections:
+        assert set(section.extensions.values()) <= {MID, AUDIO_LEVEL, RID, REPAIRED_RID, TRANSPORT_WIDE}
         assert section.extension_id(MID) == 4
+    assert plan.extensions == ExtensionIds(mid=4, rid=10, repaired_rid=11, level=1, transport_wide=3)
 
 
 def test_a_browser_is_told_to_start_quickly() -> None:
@@ -134,7 +154,7 @@ def test_sections_that_carry_nothing_are_refused_and_no_source(change: tuple[str
     plan = agree(CHROMIUM.replace(*change), receiving=())
     gone = {p.mid for p in plan.producers}
     assert gone == ({"0"} if change[0].startswith("m=video") else set())
-    sources = agreed_sources(plan, {"0": "microphone", "1": "camera"})
+    sources = agreed_sources(kinds(plan), {"0": "microphone", "1": "camera"})
     assert dict(sources).keys() == gone
 
 
@@ -178,7 +198,7 @@ def test_video_that_nobody_could_forward_is_refused() -> None:
     lines = [
         line
         for line in CHROMIUM.splitlines(True)
-        if "VP8/90000" not in line and "packetization-mode=1" not in line
+        if not any(name in line for name in ("VP8/9", "VP9/9", "AV1/9", "packetization-mode=1"))
     ]
     assert refused("".join(lines)) == "codec-unknown"
 
@@ -194,7 +214,7 @@ def test_sendrecv_is_answered_with_one_direction() -> None:
 )
 def test_a_source_of_another_kind_than_its_section(claimed: dict[str, str]) -> None:
     with pytest.raises(ProtocolError, match="sdp-mismatch"):
-        agreed_sources(agree(), claimed)  # type: ignore[arg-type]
+        agreed_sources(kinds(agree()), claimed)  # type: ignore[arg-type]
 
 
 def test_a_section_for_data_is_refused() -> None:

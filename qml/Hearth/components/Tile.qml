@@ -16,6 +16,8 @@ Item {
     required property real level
     required property string initials
     required property color colour
+    /// Why no picture comes just now, in words; empty while one does.
+    required property string held
     property color around: Theme.ground
     readonly property alias showsPicture: picture.present
     readonly property bool roomy: width >= 200
@@ -23,7 +25,7 @@ Item {
     Accessible.role: Accessible.Graphic
     Accessible.name: [isMe ? qsTr("%1, you").arg(name) : name, microphone ? "" : qsTr("muted"),
                       camera ? "" : qsTr("camera off"), speaking ? qsTr("speaking") : "",
-                      connected ? "" : qsTr("connection lost")].filter(part => part.length > 0).join(", ")
+                      held, connected ? "" : qsTr("connection lost")].filter(part => part.length > 0).join(", ")
 
     Rectangle {
         anchors.fill: parent
@@ -31,6 +33,7 @@ Item {
     }
 
     Avatar {
+        id: avatar
         readonly property real side: Math.round(Math.min(tile.width, tile.height) * 0.44)
         anchors.centerIn: parent
         width: side
@@ -45,9 +48,23 @@ Item {
         anchors.fill: parent
         feed: tile.feed
         memberId: tile.isMe ? "me" : tile.memberId
-        active: tile.camera
+        active: tile.camera && tile.held.length === 0
         mirrored: tile.isMe
         opacity: tile.connected ? 1 : 0.4
+    }
+
+    Text {
+        anchors.top: avatar.bottom
+        anchors.topMargin: Theme.space2
+        anchors.horizontalCenter: parent.horizontalCenter
+        width: Math.min(implicitWidth, tile.width - Theme.space2 * 4)
+        text: tile.held
+        visible: tile.camera && tile.roomy && text.length > 0
+        color: Theme.muted
+        font.pixelSize: Theme.smallText
+        elide: Text.ElideRight
+        textFormat: Text.PlainText
+        Accessible.ignored: true
     }
 
     // Rounds the corners by painting what is outside them; a mask would cost a texture per tile.

@@ -19,6 +19,7 @@ Item {
         memberId: picture.memberId
         active: picture.active
         sink: output.videoSink
+        shownHeight: picture.visible ? Math.round(picture.height * Screen.devicePixelRatio) : 0
     }
 
     VideoOutput {

@@ -107,5 +107,6 @@ def test_every_role_has_a_value(application: Any) -> None:
     assert values == {
         "memberId": "a", "name": "Mei Lind", "isMe": False, "microphone": True, "camera": True,
         "speaking": False, "connected": True, "level": 0.0, "initials": "ML",
+        "held": "",
     }  # fmt: skip
     assert model.data(model.index(5), Role.NAME) is None

@@ -40,6 +40,12 @@ from rtc.rtcp_reports import (
     parse_sender_report,
     parse_source_description,
 )
+from rtc.transport_feedback import (
+    FORMAT_TRANSPORT_WIDE,
+    MAX_REPORTED,
+    TransportFeedback,
+    parse_transport_feedback,
+)
 
 __all__ = [
     "MAX_COMPOUND_SIZE",
@@ -54,6 +60,7 @@ __all__ = [
     "SdesChunk",
     "SenderReport",
     "SourceDescription",
+    "TransportFeedback",
     "UnknownRtcp",
     "parse_compound",
     "serialize_compound",
@@ -85,6 +92,7 @@ RtcpPacket: TypeAlias = (
     | PictureLossIndication
     | FullIntraRequest
     | ReceiverEstimate
+    | TransportFeedback
     | UnknownRtcp
 )
 
@@ -96,21 +104,25 @@ _REPORTS: Final[Mapping[int, Callable[[int, bytes], RtcpPacket]]] = {
 }
 _FEEDBACK: Final[Mapping[tuple[int, int], Callable[[bytes], RtcpPacket | None]]] = {
     (TRANSPORT_FEEDBACK, FORMAT_NACK): parse_nack,
+    (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE): parse_transport_feedback,
     (PAYLOAD_FEEDBACK, FORMAT_PLI): parse_pli,
     (PAYLOAD_FEEDBACK, FORMAT_FIR): parse_fir,
     (PAYLOAD_FEEDBACK, FORMAT_APPLICATION): parse_application,
 }
+#: Browsers set the padding bit here for the 1 to 3 bytes behind the deltas, against RFC 3550 section 6.4.1; how long
+#: the deltas are is known without it.
+_LOOSELY_PADDED: Final = (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE)
 
 
 def parse_compound(data: bytes) -> list[RtcpPacket]:
     """All packets of a datagram, in order. Raises PacketError when any length in it lies, or it is empty,
-    or longer than MAX_COMPOUND_SIZE: then nothing of it counts.
+    or longer than MAX_COMPOUND_SIZE, or reports on more than MAX_REPORTED packets: then nothing of it counts.
     """
     size = len(data)
     if not 4 <= size <= MAX_COMPOUND_SIZE:
         raise PacketError("RTCP datagram has an impossible size")
     packets: list[RtcpPacket] = []
-    position = 0
+    position = reported = 0
     while position < size:
         if size - position < 4:
             raise PacketError("RTCP packet is shorter than its header")
@@ -121,9 +133,14 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
         if end > size:
             raise PacketError("RTCP packet is longer than its datagram")
         body = data[position + 4 : end]
-        if first & 0x20:
+        if first & 0x20 and (packet_type, first & 0x1F) != _LOOSELY_PADDED:
             body = _without_padding(body, last=end == size)
-        packets.append(_parse(packet_type, first & 0x1F, body))
+        packet = _parse(packet_type, first & 0x1F, body)
+        if isinstance(packet, TransportFeedback):
+            reported += len(packet.arrivals)
+            if reported > MAX_REPORTED:
+                raise PacketError("RTCP datagram reports on too many packets")
+        packets.append(packet)
         position = end
     return packets
 

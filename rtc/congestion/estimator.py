@@ -1,0 +1,305 @@
+"""How much a path can carry, as its sender sees it: docs/bandwidth-estimation.md tells the rules.
+
+In the manner of Google congestion control (draft-ietf-rmcat-gcc-02) with libwebrtc's trendline filter. Times are
+microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from rtc.congestion.groups import PacketGroups, Received
+from rtc.congestion.loss import LOW, LossLimit
+from rtc.congestion.probes import Probe, Probes
+from rtc.congestion.queue import QueueWatch
+from rtc.congestion.rate_control import RISE, RateControl
+from rtc.congestion.throughput import SHORT_WINDOW, Throughput
+from rtc.congestion.trend import Trendline, Usage
+from rtc.fanout import SentPacket
+from rtc.sequence import SequenceUnwrapper
+from rtc.transport_feedback import TICK, TransportFeedback
+
+#: Packets leave at this many times the target at most. More sends a key frame in less time and makes short queues.
+PACING: Final = 2.5
+#: Part of what comes through that is sent while the queue is emptied. Lower is sooner done with it.
+DRAIN: Final = 0.7
+#: Microseconds without any feedback, though packets are sent, until the rate falls; then it falls to SILENT_PART
+#: each SILENT_STEP. Shorter takes a lost feedback for a broken path.
+SILENCE: Final = 1_000_000
+SILENT_STEP: Final = 500_000
+SILENT_PART: Final = 0.7
+#: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
+LATE: Final = 150_000
+#: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
+FEEDBACKS_PER_SECOND: Final = 100
+#: Weight of a new round trip time in the smoothed one.
+RTT_WEIGHT: Final = 0.2
+#: Microseconds that a round trip is taken for before it was measured, and at most.
+FIRST_RTT: Final = 100_000
+MAX_RTT: Final = 3_000_000
+#: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its reports
+#: tell of losses only.
+BLIND_MAXIMUM: Final = 3_000_000
+
+
+class SendSideEstimator:
+    """The estimate for one path. Not for use by two threads at once."""
+
+    def __init__(
+        self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000
+    ) -> None:
+        self._minimum, self._maximum = minimum, maximum
+        #: Bit/s that may be sent: media, repairs and probes together.
+        self.target = start
+        #: Smoothed round trip time in microseconds; None before the first.
+        self.rtt: int | None = None
+        self.ignored = 0  # feedback beyond FEEDBACKS_PER_SECOND
+        self._control = RateControl(start, minimum, maximum)
+        self._groups = PacketGroups()
+        self._trend = Trendline()
+        self._queue = QueueWatch()
+        self._throughput = Throughput()
+        self._loss = LossLimit()
+        self._probes = Probes()
+        self._remb: int | None = None
+        self._references = SequenceUnwrapper(24)
+        self._highest = -1  # unwrapped number
+        self._newest_sent = -1  # when it was sent
+        self._missing: set[int] = set()
+        self._told: deque[tuple[int, int]] = deque()  # (when, number) of the missing
+        self._heard: int | None = None  # transport-wide feedback
+        self._reported: int | None = None  # a receiver report
+        self._waiting_since: int | None = None
+        self._next_step = 0
+        self._allowance, self._allowance_time = FEEDBACKS_PER_SECOND * 1_000_000, 0
+
+    # What is told.
+
+    def sent(self, now: int) -> None:
+        """Packets with transport-wide numbers go out: feedback is expected. Call it with them or once a tick."""
+        if self._waiting_since is None:
+            self._waiting_since = now
+
+    def feedback(self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int) -> None:
+        """Takes feedback, with what was sent under the numbers it reports, in order."""
+        if not self._allowed(now):
+            return
+        late, received, named = self._read(report, sent, now)
+        if not named:
+            return  # it is about nothing that we sent
+        self._heard, self._waiting_since = now, None
+        if received:
+            self._measure_round_trip(received[-1].sent, now)
+            self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
+        usage = self._detect(received)
+        if late:
+            self._throughput.late(late)
+        through = self._throughput.rate()
+        recent = self._throughput.rate(SHORT_WINDOW)
+        if self._queue.draining and usage is Usage.NORMAL:
+            usage = Usage.UNDER  # wait until it is empty
+        before = self._control.last_cut
+        self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
+        if self._control.last_cut != before:
+            self._probes.cut(now)
+        self._loss.count(self._settle(now), len(received), self._control.rate, through, now)
+        probed = self._probes.received(received, now)
+        if probed is not None and usage is not Usage.OVER and probed > self.target:
+            self._loss.passed(probed)
+            self._control.probed(max(probed, int(self._control.rate)))
+        self._loss.relax(self._control.rate)
+        self._set_target(recent)
+
+    def receiver_report(self, fraction_lost: float, rtt: int | None, now: int) -> None:
+        """A receiver report: the part lost since the last one (0..1) and the round trip time in microseconds.
+
+        It steers only as long as no transport-wide feedback came.
+        """
+        if rtt is not None and self._heard is None:
+            self.rtt = min(max(rtt, 0), MAX_RTT)
+        last, self._reported = self._reported, now
+        if self._heard is not None:
+            return
+        self._waiting_since = None
+        elapsed = min(now - last, 2_000_000) if last is not None else 0
+        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, float(self.target), None)
+        if self._remb is not None:
+            self._control.set_rate(float(self._remb))
+        elif self._loss.fraction < LOW and self._control.rate < BLIND_MAXIMUM:
+            self._control.set_rate(self._control.rate * (1 + RISE * elapsed / 1e6))
+        self._loss.relax(self._control.rate)
+        self._set_target(None)
+
+    def remb(self, rate: int, now: int) -> None:
+        """The receiver's own estimate (REMB), bit/s: never more than this; for a peer without transport-wide
+        feedback it is the delay-based rate.
+        """
+        self._remb = max(rate, self._minimum)
+        if self._heard is None:
+            self._waiting_since = None
+            self._control.set_rate(float(self._remb))
+        self._set_target(None)
+
+    def tick(self, now: int) -> None:
+        """Lets time pass: lowers the rate of a path that is silent, gives up probes. Every 10 to 100 ms."""
+        self._probes.expire(self.rtt or FIRST_RTT, now)
+        since = self._waiting_since
+        if since is None or now - since < SILENCE:
+            self._next_step = now
+            return
+        if now >= self._next_step:
+            self._next_step = now + SILENT_STEP
+            self._probes.cut(now)
+            self._control.set_rate(min(self._control.rate, self.target) * SILENT_PART)
+            self._set_target(None)
+
+    # What is said.
+
+    @property
+    def pacing_rate(self) -> int:
+        """Bytes a second at which packets may leave, without a probe."""
+        return int(self.target * PACING) // 8
+
+    def pace(self, now: int) -> int:
+        """Bytes a second at which packets may leave now: the probe's rate while one is being sent."""
+        probing = self._probes.sending_rate(now)
+        return self.pacing_rate if probing is None else probing // 8
+
+    def probe(self, now: int, wanted: int) -> Probe | None:
+        """The probe to send now, if any; `wanted` is the bit/s that would be used if they were there."""
+        silent = self._heard is None or now - self._heard > SILENCE
+        if silent or self._queue.draining or self._trend.usage is Usage.OVER:
+            return None
+        return self._probes.start(self.target, wanted, self._maximum, now)
+
+    @property
+    def state(self) -> str:
+        """One word for people: what holds the rate where it is."""
+        if self._waiting_since is not None and self._next_step > self._waiting_since + SILENCE:
+            return "silent"
+        if self._queue.draining:
+            return "draining"
+        if self._loss.limit is not None and self._loss.limit <= self._control.rate:
+            return "loss"
+        if self._remb is not None and self._remb <= self._control.rate:
+            return "remb"
+        return self._control.state.value
+
+    def dump(self) -> dict[str, int | float | str | None]:
+        """What is known, for statistics; times in microseconds, rates in bit/s."""
+        probes = self._probes
+        return {
+            "state": self.state,
+            "target": self.target,
+            "delay_rate": int(self._control.rate),
+            "loss_limit": None if self._loss.limit is None else int(self._loss.limit),
+            "remb": self._remb,
+            "received": self._throughput.rate(),
+            "fraction_lost": self._loss.fraction,
+            "rtt": self.rtt,
+            "queue": self._queue.delay,
+            "usage": self._trend.usage.value,
+            "trend": self._trend.trend,
+            "threshold": self._trend.threshold,
+            "probes_sent": probes.sent,
+            "probes_measured": probes.passed,
+            "probes_lost": probes.failed,
+            "clock_jumps": self._groups.jumps,
+            "ignored_feedback": self.ignored,
+        }
+
+    # Inside.
+
+    def _allowed(self, now: int) -> bool:
+        full = FEEDBACKS_PER_SECOND * 1_000_000
+        gained = max(0, now - self._allowance_time) * FEEDBACKS_PER_SECOND
+        self._allowance = min(full, self._allowance + gained)
+        self._allowance_time = now
+        if self._allowance < 1_000_000:
+            self.ignored += 1
+            return False
+        self._allowance -= 1_000_000
+        return True
+
+    def _read(
+        self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
+    ) -> tuple[int, list[Received], int]:
+        """(bytes that came after all, packets that are reported arrived for the first time, packets named)."""
+        reference = self._references.unwrap(report.reference) * 256
+        number = self._first_number(report, sent) - 1
+        highest, missing = self._highest, self._missing
+        received: list[Received] = []
+        late = named = 0
+        for ticks, packet in zip(report.arrivals, sent, strict=False):
+            number += 1
+            if packet is None:
+                continue
+            named += 1
+            if number > highest:
+                highest = number
+                if ticks is None:
+                    missing.add(number)
+                    self._told.append((now, number))
+                else:
+                    received.append(Received(packet[0], (reference + ticks) * TICK, packet[1], packet[2]))
+            elif ticks is not None and number in missing:
+                missing.discard(number)
+                late += packet[1]
+        if highest > self._highest:
+            self._highest = highest
+            last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
+            self._newest_sent = max(self._newest_sent, last.time)
+        return late, received, named
+
+    def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
+        """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
+        sending tells that the numbers went round.
+        """
+        highest = max(self._highest, 0)
+        first = highest + ((report.first - highest + 0x8000) & 0xFFFF) - 0x8000
+        last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
+        packet = sent[last] if last is not None else None
+        if last is not None and packet is not None:
+            while first + last <= self._highest and packet.time > self._newest_sent:
+                first += 0x10000
+        return first
+
+    def _measure_round_trip(self, sent: int, now: int) -> None:
+        sample = min(max(now - sent, 0), MAX_RTT)
+        self.rtt = sample if self.rtt is None else int(self.rtt + RTT_WEIGHT * (sample - self.rtt))
+
+    def _detect(self, received: list[Received]) -> Usage:
+        """What the groups that ended say of the delay."""
+        over = False
+        jumps = self._groups.jumps
+        for group in self._groups.add(received):
+            self._throughput.add(group)
+            if group.usable and not self._probes.covers(group.sent):
+                usage = self._trend.update(group.sent_delta, group.arrived_delta, group.arrived)
+                over = over or usage is Usage.OVER
+        if self._groups.jumps != jumps:
+            self._trend.reset()
+            self._queue.reset()
+        return Usage.OVER if over else self._trend.usage
+
+    def _settle(self, now: int) -> int:
+        """How many of the missing count as lost now."""
+        lost = 0
+        while self._told and now - self._told[0][0] >= LATE:
+            number = self._told.popleft()[1]
+            if number in self._missing:
+                self._missing.discard(number)
+                lost += 1
+        return lost
+
+    def _set_target(self, recent: int | None) -> None:
+        rate = self._control.rate
+        if self._loss.limit is not None:
+            rate = min(rate, self._loss.limit)
+        if self._remb is not None:
+            rate = min(rate, self._remb)
+        if self._queue.draining and recent is not None:
+            rate = min(rate, recent * DRAIN)
+        self.target = int(min(max(rate, self._minimum), self._maximum))

@@ -34,6 +34,8 @@ SILENT_PART: Final = 0.7
 LATE: Final = 150_000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
+#: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
+PROBED: Final = 40_000
 #: Weight of a new round trip time in the smoothed one.
 RTT_WEIGHT: Final = 0.2
 #: Microseconds that a round trip is taken for before it was measured, and at most.
@@ -94,11 +96,14 @@ class SendSideEstimator:
             self._measure_round_trip(received[-1].sent, now)
             self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
         usage = self._detect(received)
+        self._throughput.add(received)
         if late:
             self._throughput.late(late)
         through = self._throughput.rate()
         recent = self._throughput.rate(SHORT_WINDOW)
-        if self._queue.draining and usage is Usage.NORMAL:
+        if self._queue.severe:
+            usage = Usage.OVER
+        elif self._queue.draining and usage is Usage.NORMAL:
             usage = Usage.UNDER  # wait until it is empty
         before = self._control.last_cut
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
@@ -170,7 +175,7 @@ class SendSideEstimator:
     def probe(self, now: int, wanted: int) -> Probe | None:
         """The probe to send now, if any; `wanted` is the bit/s that would be used if they were there."""
         silent = self._heard is None or now - self._heard > SILENCE
-        if silent or self._queue.draining or self._trend.usage is Usage.OVER:
+        if silent or self._queue.draining or self._queue.delay > PROBED or self._trend.usage is Usage.OVER:
             return None
         return self._probes.start(self.target, wanted, self._maximum, now)
 
@@ -204,7 +209,7 @@ class SendSideEstimator:
             "trend": self._trend.trend,
             "threshold": self._trend.threshold,
             "probes_sent": probes.sent,
-            "probes_measured": probes.passed,
+            "probes_measured": probes.measured,
             "probes_lost": probes.failed,
             "clock_jumps": self._groups.jumps,
             "ignored_feedback": self.ignored,
@@ -275,7 +280,6 @@ class SendSideEstimator:
         over = False
         jumps = self._groups.jumps
         for group in self._groups.add(received):
-            self._throughput.add(group)
             if group.usable and not self._probes.covers(group.sent):
                 usage = self._trend.update(group.sent_delta, group.arrived_delta, group.arrived)
                 over = over or usage is Usage.OVER

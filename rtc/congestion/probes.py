@@ -8,13 +8,14 @@ from typing import Final, NamedTuple
 
 from rtc.congestion.groups import Received
 
-#: The first probe is this many times the rate, those behind it, and later ones. Higher finds the capacity in fewer
+#: The first probe is this many times the rate; those behind one that passed; those after one that did not. Higher finds the capacity in fewer
 #: steps; on a narrow path the queue grows by more before anybody knows.
 FIRST_FACTOR: Final = 3.0
 FACTOR: Final = 2.0
-#: A probe lasts as many microseconds, and has at least as many bytes (four packets). Longer measures better and
-#: puts more into the queue of a path that is too narrow.
-DURATION: Final = 20_000
+FAILED_FACTOR: Final = 1.5
+#: A probe lasts as many microseconds, and has at least as many bytes (four packets). Longer measures better where
+#: delays jump, and puts more into the queue of a path that is too narrow.
+DURATION: Final = 30_000
 MIN_SIZE: Final = 4800
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
@@ -37,7 +38,7 @@ PASSED: Final = 0.9
 FULL_PART: Final = 0.95
 #: Arriving faster than sent by more than this is no measurement: something held the packets and let them go.
 MAX_RATIO: Final = 2.0
-#: The next probe follows at once if this part of the rate that was asked for came out.
+#: The next probe follows at once behind one that passed at this part of the rate that was asked for.
 GO_ON: Final = 0.7
 _MAX_CLUSTER: Final = 0xFFFF
 
@@ -85,8 +86,8 @@ class _Cluster:
             self.last_sent, self.last_size = sent, size
             self.last_arrived = max(self.last_arrived, arrived)
 
-    def rate(self) -> int | None:
-        """Bit/s that the probe showed; None as long as too little of it arrived, or its times make no sense."""
+    def result(self) -> tuple[int, bool] | None:
+        """Bit/s that the probe showed, and whether it passed; None as long as too little of it arrived, or its times make no sense."""
         if self.packets < NEEDED_PACKETS or self.own < NEEDED * self.probe.size:
             return None
         sending, arriving = self.last_sent - self.first_sent, self.last_arrived - self.first_arrived
@@ -96,7 +97,7 @@ class _Cluster:
         came = (self.size - self.first_size) * 8_000_000 // arriving
         if came > MAX_RATIO * sent:
             return None
-        return min(sent, came) if came >= PASSED * sent else int(came * FULL_PART)
+        return (min(sent, came), True) if came >= PASSED * sent else (int(came * FULL_PART), False)
 
 
 class Probes:
@@ -108,7 +109,7 @@ class Probes:
         self._next = 0
         self._span = (0, -1)  # of sending the last probe
         self._factor = FIRST_FACTOR
-        self.sent = self.passed = self.failed = 0
+        self.sent = self.measured = self.failed = 0
 
     @property
     def outstanding(self) -> Probe | None:
@@ -136,7 +137,7 @@ class Probes:
         size = max(MIN_SIZE, rate * DURATION // 8_000_000)
         self._number = self._number % _MAX_CLUSTER + 1
         probe = Probe(self._number, size, rate)
-        self._factor = FACTOR
+        self._factor = FAILED_FACTOR  # unless it passes
         self._next = now + (FAR_INTERVAL if target < wanted / 2 else NEAR_INTERVAL)
         self._cluster = _Cluster(probe, now, now + size * 8_000_000 // rate + DURATION)
         self._span = now, self._cluster.until
@@ -149,12 +150,14 @@ class Probes:
         if cluster is None:
             return None
         cluster.add(packets)
-        rate = cluster.rate()
-        if rate is not None:
-            self._cluster = None
-            self.passed += 1
-            if rate >= GO_ON * cluster.probe.rate:
-                self._next = now
+        result = cluster.result()
+        if result is None:
+            return None
+        self._cluster = None
+        self.measured += 1
+        rate, passed = result
+        if passed and rate >= GO_ON * cluster.probe.rate:
+            self._next, self._factor = now, FACTOR
         return rate
 
     def expire(self, rtt: int, now: int) -> None:

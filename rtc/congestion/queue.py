@@ -13,8 +13,13 @@ _SLICE: Final = 2_000_000
 #: smaller and gives way to flows that fill the queue.
 FULL: Final = 80_000
 EMPTY: Final = 30_000
-#: Microseconds that this may last, and the pause behind it: if it did not help, the queue is not ours.
-MAX_DRAIN: Final = 3_000_000
+#: Microseconds of queue at which its growing is over-use, whatever the slope says: packets that left as one group
+#: may take longer than that, and groups are what the slope is made of.
+SEVERE: Final = 200_000
+#: Microseconds, and the delay, after which the queue must be shorter by HELPED; else it is not ours, and it is left
+#: alone for PAUSE.
+PATIENCE: Final = 1_000_000
+HELPED: Final = 30_000
 PAUSE: Final = 3_000_000
 
 
@@ -24,14 +29,15 @@ class QueueWatch:
     def __init__(self) -> None:
         self.delay = 0  # microseconds above the empty path
         self.draining = False
+        self.severe = False  # and growing
         self._slices: deque[tuple[int, int]] = deque()  # (since, shortest delay in it)
-        self._begun = 0
+        self._judged_at = self._judged_from = 0
         self._not_before = 0
 
     def reset(self) -> None:
         """The clocks jumped."""
         self._slices.clear()
-        self.delay, self.draining = 0, False
+        self.delay, self.draining, self.severe = 0, False, False
 
     def update(self, shortest: int, now: int) -> None:
         """The shortest delay (us) among the packets of one feedback."""
@@ -42,10 +48,20 @@ class QueueWatch:
             slices[-1] = (slices[-1][0], shortest)
         while now - slices[0][0] > BASE_SPAN:
             slices.popleft()
-        self.delay = shortest - min(delay for _, delay in slices)
-        if self.draining:
-            if self.delay < EMPTY or now - self._begun > MAX_DRAIN:
-                self.draining = False
-                self._not_before = now + (0 if self.delay < EMPTY else PAUSE)
-        elif self.delay > FULL and now >= self._not_before:
-            self.draining, self._begun = True, now
+        before, self.delay = self.delay, shortest - min(delay for _, delay in slices)
+        self.severe = self.delay > SEVERE and self.delay > before
+        if not self.draining:
+            if self.delay > FULL and now >= self._not_before:
+                self.draining = True
+                self._judge_later(now)
+        elif self.delay < EMPTY:
+            self.draining = False
+        elif now >= self._judged_at:
+            if self.delay > self._judged_from - HELPED:
+                self.draining, self._not_before = False, now + PAUSE
+            self._judge_later(now)
+
+    def _judge_later(self, now: int) -> None:
+        """What is sent from now on is seen when the queue before it is through."""
+        self._judged_from = self.delay
+        self._judged_at = now + PATIENCE + min(self.delay, 3 * PATIENCE)

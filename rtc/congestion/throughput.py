@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
-from rtc.congestion.groups import Group
+from rtc.congestion.groups import Received
 
 #: Microseconds over which the acknowledged rate is taken. Longer is calmer; it follows a change as much later.
 WINDOW: Final = 500_000
@@ -15,54 +16,63 @@ SHORT_WINDOW: Final = 200_000
 SETTLED: Final = 150_000
 #: Microseconds without an arrival after which what came before does not count.
 PAUSE: Final = 2_000_000
-#: Groups that are kept: 5 ms each over two windows, with room for bursts.
-MAX_GROUPS: Final = 400
+#: Microseconds of arrivals that are kept as one; how many of these are kept: two windows, with room.
+GRAIN: Final = 5_000
+KEPT: Final = 400
 
 
 class Throughput:
-    """Keeps (time of arrival, bytes) of groups."""
+    """Keeps (time of arrival, bytes), some milliseconds together."""
 
     def __init__(self) -> None:
-        self._groups: deque[tuple[int, int]] = deque(maxlen=MAX_GROUPS)
+        self._grains: deque[tuple[int, int]] = deque(maxlen=KEPT)
         self._since = 0
 
-    def add(self, group: Group) -> None:
-        """A group that ended. After a pause, or a jump of the clock, it begins anew."""
-        groups, arrived = self._groups, group.arrived
-        if groups:
-            newest = groups[-1][0]
-            if abs(arrived - newest) > PAUSE:
-                groups.clear()
-            arrived = max(arrived, newest)  # overtaken
-        if not groups:
-            arrived = self._since = group.arrived
-        groups.append((arrived, group.size))
+    def add(self, packets: Iterable[Received]) -> None:
+        """Packets that arrived. After a pause, or a jump of the clock, it begins anew."""
+        grains = self._grains
+        until, gathered = grains.pop() if grains else (None, 0)
+        begun = until
+        for _, arrived, size, _ in packets:
+            if until is None or begun is None or not -PAUSE < arrived - until < PAUSE:
+                grains.clear()
+                begun = until = self._since = arrived
+                gathered = 0
+            elif arrived - begun >= GRAIN:
+                grains.append((until, gathered))
+                begun = until = arrived
+                gathered = 0
+            elif arrived > until:
+                until = arrived
+            gathered += size
+        if until is not None:
+            grains.append((until, gathered))
 
     def late(self, size: int) -> None:
         """Bytes that had been called lost and came after all."""
-        if self._groups:
-            arrived, before = self._groups.pop()
-            self._groups.append((arrived, before + size))
+        if self._grains:
+            arrived, before = self._grains.pop()
+            self._grains.append((arrived, before + size))
 
     def rate(self, window: int = WINDOW) -> int | None:
         """Bit/s over the last `window` microseconds before the newest arrival; None while too little came.
 
         From the last arrival before the window on, if it is near: so it is exact where packets come back to back.
         """
-        groups = self._groups
-        if not groups:
+        grains = self._grains
+        if not grains:
             return None
-        newest = groups[-1][0]
+        newest = grains[-1][0]
         if newest - self._since < SETTLED:
             return None
         begin, size = newest - window, 0
         span = window
-        for arrived, bytes_ in reversed(groups):
+        for arrived, bytes_ in reversed(grains):
             if arrived <= begin:
                 span = newest - arrived if newest - arrived < 2 * window else window
                 break
             size += bytes_
         else:
             span = max(newest - self._since, SETTLED)
-            size -= groups[0][1]  # it came before the span began
+            size -= grains[0][1]  # it came before the span began
         return size * 8_000_000 // span

@@ -13,7 +13,7 @@ from typing import Final
 from rtc.congestion.groups import PacketGroups, Received
 from rtc.congestion.loss import LOW, LossLimit
 from rtc.congestion.probes import Probe, Probes
-from rtc.congestion.queue import QueueWatch
+from rtc.congestion.queue import SEVERE, QueueWatch
 from rtc.congestion.rate_control import RISE, RateControl
 from rtc.congestion.throughput import SHORT_WINDOW, Throughput
 from rtc.congestion.trend import Trendline, Usage
@@ -23,8 +23,10 @@ from rtc.transport_feedback import TICK, TransportFeedback
 
 #: Packets leave at this many times the target at most. More sends a key frame in less time and makes short queues.
 PACING: Final = 2.5
-#: Part of what comes through that is sent while the queue is emptied. Lower is sooner done with it.
+#: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE) that
+#: nobody can talk over it. Lower is sooner done with it.
 DRAIN: Final = 0.7
+DEEP_DRAIN: Final = 0.4
 #: Microseconds without any feedback, though packets are sent, until the rate falls; then it falls to SILENT_PART
 #: each SILENT_STEP. Shorter takes a lost feedback for a broken path.
 SILENCE: Final = 1_000_000
@@ -34,6 +36,9 @@ SILENT_PART: Final = 0.7
 LATE: Final = 150_000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
+#: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full leaves a
+#: queue, and the last few percent are found by the ordinary rise without one.
+WORTHWHILE: Final = 1.1
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
 PROBED: Final = 40_000
 #: Weight of a new round trip time in the smoothed one.
@@ -109,9 +114,9 @@ class SendSideEstimator:
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
         if self._control.last_cut != before:
             self._probes.cut(now)
-        self._loss.count(self._settle(now), len(received), self._control.rate, through, now)
+        self._loss.count(self._settle(now), len(received), self._allowed_rate(), through, now)
         probed = self._probes.received(received, now)
-        if probed is not None and usage is not Usage.OVER and probed > self.target:
+        if probed is not None and usage is not Usage.OVER and probed > WORTHWHILE * self.target:
             self._loss.passed(probed)
             self._control.probed(max(probed, int(self._control.rate)))
         self._loss.relax(self._control.rate)
@@ -129,7 +134,7 @@ class SendSideEstimator:
             return
         self._waiting_since = None
         elapsed = min(now - last, 2_000_000) if last is not None else 0
-        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, float(self.target), None)
+        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, self._allowed_rate(), None)
         if self._remb is not None:
             self._control.set_rate(float(self._remb))
         elif self._loss.fraction < LOW and self._control.rate < BLIND_MAXIMUM:
@@ -298,12 +303,15 @@ class SendSideEstimator:
                 lost += 1
         return lost
 
+    def _allowed_rate(self) -> float:
+        """By delay and losses."""
+        limit = self._loss.limit
+        return self._control.rate if limit is None else min(self._control.rate, limit)
+
     def _set_target(self, recent: int | None) -> None:
-        rate = self._control.rate
-        if self._loss.limit is not None:
-            rate = min(rate, self._loss.limit)
+        rate = self._allowed_rate()
         if self._remb is not None:
             rate = min(rate, self._remb)
         if self._queue.draining and recent is not None:
-            rate = min(rate, recent * DRAIN)
+            rate = min(rate, recent * (DRAIN if self._queue.delay < SEVERE else DEEP_DRAIN))
         self.target = int(min(max(rate, self._minimum), self._maximum))

@@ -11,6 +11,8 @@ LOW: Final = 0.02
 HIGH: Final = 0.10
 RISE: Final = 0.08
 SLOW_RISE: Final = 0.03
+#: Losses that are still at STUBBORN of what they were when the rate is down to half have nothing to do with it.
+STUBBORN: Final = 0.7
 #: Above this part no more is sent than came through: a path that drops instead of queueing became narrow.
 COLLAPSE: Final = 0.30
 COLLAPSE_MARGIN: Final = 1.1
@@ -31,6 +33,7 @@ class LossLimit:
     def __init__(self) -> None:
         self.limit: float | None = None
         self.fraction = 0.0  # of the last window
+        self._first = 0.0, 0.0  # rate and losses when the limit began
         self._lost = self._received = 0
         self._since: int | None = None
 
@@ -53,6 +56,10 @@ class LossLimit:
         """A window of `elapsed` microseconds in which `fraction` (0..1) was lost."""
         self.fraction = fraction
         if fraction > HIGH:
+            if self.limit is None:
+                self._first = rate, fraction
+            elif rate < self._first[0] / 2 and STUBBORN * self._first[1] < fraction <= COLLAPSE:
+                return
             limit = rate * (1 - fraction / 2)
             loaded = came_through is not None and came_through >= LOADED * rate * (1 - fraction)
             if fraction > COLLAPSE and came_through is not None and loaded:

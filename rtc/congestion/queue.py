@@ -56,6 +56,8 @@ class QueueWatch:
                 self._judge_later(now)
         elif self.delay < EMPTY:
             self.draining = False
+        elif self.delay > self._judged_from:
+            self._judge_later(now)  # it still comes from before
         elif now >= self._judged_at:
             if self.delay > self._judged_from - HELPED:
                 self.draining, self._not_before = False, now + PAUSE

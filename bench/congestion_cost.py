@@ -1,7 +1,7 @@
 """What bandwidth estimation costs: microseconds of Python per packet, `python -m bench.congestion_cost`.
 
-One receiver of 600 packets a second with feedback each 100 ms, of which 1 % is lost; parsing, the estimator and
-recording the arrivals are timed one by one.
+One receiver of 600 packets a second with feedback each 100 ms, of which 1 % is lost; parsing, the estimator
+and recording the arrivals are timed one by one.
 """
 
 from __future__ import annotations

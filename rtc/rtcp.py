@@ -109,8 +109,8 @@ _FEEDBACK: Final[Mapping[tuple[int, int], Callable[[bytes], RtcpPacket | None]]]
     (PAYLOAD_FEEDBACK, FORMAT_FIR): parse_fir,
     (PAYLOAD_FEEDBACK, FORMAT_APPLICATION): parse_application,
 }
-#: Browsers set the padding bit here for the 1 to 3 bytes behind the deltas, against RFC 3550 section 6.4.1; how long
-#: the deltas are is known without it.
+#: Browsers set the padding bit here for the 1 to 3 bytes behind the deltas, against RFC 3550 section 6.4.1;
+#: how long the deltas are is known without it.
 _LOOSELY_PADDED: Final = (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE)
 
 

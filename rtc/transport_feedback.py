@@ -1,7 +1,8 @@
-"""Transport-wide feedback: when each packet of a path arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+"""Transport-wide feedback: when each packet of a path arrived.
 
-A receiver tells of every packet that bore a transport-wide number, in RTCP (PT 205, FMT 15): lost, or arrived at
-a time in ticks of 250 microseconds. `TransportFeedback` is that packet; `FeedbackRecorder` makes them from arrivals.
+After draft-holmer-rmcat-transport-wide-cc-extensions-01. A receiver tells of every packet that bore a transport-wide number, in RTCP (PT 205, FMT 15): lost, or
+arrived at a time in ticks of 250 microseconds. `TransportFeedback` is that packet; `FeedbackRecorder` makes
+them from arrivals.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ REFERENCE_TICKS: Final = 256
 #: lets a receiver make us work longer for a few bytes (two of them can report 8,191 losses).
 MAX_REPORTED: Final = 8192
 
-#: Microseconds between two pieces of feedback. Lower tells the sender of a full queue sooner and costs it and us
-#: a packet of RTCP more a second and path; over 250 ms the sender's estimate becomes sluggish.
+#: Microseconds between two pieces of feedback. Lower tells the sender of a full queue sooner and costs it and
+#: us a packet of RTCP more a second and path; over 250 ms the sender's estimate becomes sluggish.
 INTERVAL: Final = 100_000
-#: Packets that wait for feedback before it goes out ahead of its time. Lower costs more RTCP on fast paths, higher
-#: makes them react later.
+#: Packets that wait for feedback before it goes out ahead of its time. Lower costs more RTCP on fast paths,
+#: higher makes them react later.
 AT_ONCE: Final = 400
 #: Bytes of one feedback: fits the smallest path's MTU with room for SRTCP.
 MAX_FEEDBACK_SIZE: Final = 1200
-#: Transport-wide numbers behind the newest that are still reported: losses further back, as after an outage or of
-#: a sender that jumps, are not told. Higher tells more of long outages and costs memory and time for each peer.
+#: Transport-wide numbers behind the newest that are still reported: losses further back, as after an outage
+#: or of a sender that jumps, are not told. Higher tells more of long outages and costs memory and time for
+#: each peer.
 MAX_GAP: Final = 2000
-#: Microseconds for which an arrival is remembered after it was reported, so that it is not called lost in a later
-#: feedback that begins before it, for the sake of one that was overtaken. Lower forgets within slow reordering.
+#: Microseconds for which an arrival is remembered after it was reported, so that it is not called lost in a
+#: later feedback that begins before it, for the sake of one that was overtaken. Lower forgets within slow
+#: reordering.
 KEEP: Final = 500_000
 
 _HEADER: Final = Struct("!IIHHI")
@@ -53,8 +56,8 @@ _TWO_BITS: Final = [bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte 
 class TransportFeedback:
     """What became of the packets numbered from `first` (16 bits) on.
 
-    `arrivals` are ticks of 250 us since `reference` x 64 ms of the receiver's clock, None for a loss. `reference`
-    has 24 bits and wraps every 12.4 days. `number` counts the feedback of a path, 0..255.
+    `arrivals` are ticks of 250 us since `reference` x 64 ms of the receiver's clock, None for a loss.
+    `reference` has 24 bits and wraps every 12.4 days. `number` counts the feedback of a path, 0..255.
     """
 
     sender_ssrc: int
@@ -130,8 +133,8 @@ _DIGITS: Final = b"0123" + bytes(252)
 def parse_transport_feedback(body: bytes) -> TransportFeedback:
     """Reads the body after the common header; padding behind the deltas is passed over, whatever it is.
 
-    Raises PacketError when a length in it lies, a status is the reserved one, or more than MAX_REPORTED packets
-    are reported.
+    Raises PacketError when a length in it lies, a status is the reserved one, or more than MAX_REPORTED
+    packets are reported.
     """
     if len(body) < _HEADER.size + 2:
         raise PacketError("transport-wide feedback is too short")
@@ -217,7 +220,9 @@ class FeedbackRecorder:
             self._forget(highest - MAX_GAP, 0)
 
     def due(self, now: int) -> list[bytes]:
-        """The feedback to send, each a packet of RTCP of at most MAX_FEEDBACK_SIZE bytes. Call it on each tick."""
+        """The feedback to send, each a packet of RTCP of at most MAX_FEEDBACK_SIZE bytes. Call it on each
+        tick.
+        """
         highest = self._numbers.highest
         if not self._waiting or highest is None or (now < self._due and len(self._waiting) < self._at_once):
             return []

@@ -1,7 +1,7 @@
 """How much a path can carry, as its sender sees it: docs/bandwidth-estimation.md tells the rules.
 
-In the manner of Google congestion control (draft-ietf-rmcat-gcc-02) with libwebrtc's trendline filter. Times are
-microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from here.
+In the manner of Google congestion control (draft-ietf-rmcat-gcc-02) with libwebrtc's trendline filter. Times
+are microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from rtc.fanout import SentPacket
 from rtc.sequence import SequenceUnwrapper
 from rtc.transport_feedback import TICK, TransportFeedback
 
-#: Packets leave at this many times the target at most. More sends a key frame in less time and makes short queues.
+#: Packets leave at this many times the target at most. More sends a key frame in less time and makes short
+#: queues.
 PACING: Final = 2.5
-#: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE) that
-#: nobody can talk over it. Lower is sooner done with it.
+#: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE)
+#: that nobody can talk over it. Lower is sooner done with it.
 DRAIN: Final = 0.7
 DEEP_DRAIN: Final = 0.4
-#: Microseconds without any feedback, though packets are sent, until the rate falls; then it falls to SILENT_PART
-#: each SILENT_STEP. Shorter takes a lost feedback for a broken path.
+#: Microseconds without any feedback, though packets are sent, until the rate falls; then it falls to
+#: SILENT_PART each SILENT_STEP. Shorter takes a lost feedback for a broken path.
 SILENCE: Final = 1_000_000
 SILENT_STEP: Final = 500_000
 SILENT_PART: Final = 0.7
@@ -36,8 +37,8 @@ SILENT_PART: Final = 0.7
 LATE: Final = 150_000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
-#: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full leaves a
-#: queue, and the last few percent are found by the ordinary rise without one.
+#: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
+#: leaves a queue, and the last few percent are found by the ordinary rise without one.
 WORTHWHILE: Final = 1.1
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
 PROBED: Final = 40_000
@@ -46,17 +47,15 @@ RTT_WEIGHT: Final = 0.2
 #: Microseconds that a round trip is taken for before it was measured, and at most.
 FIRST_RTT: Final = 100_000
 MAX_RTT: Final = 3_000_000
-#: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its reports
-#: tell of losses only.
+#: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its
+#: reports tell of losses only.
 BLIND_MAXIMUM: Final = 3_000_000
 
 
 class SendSideEstimator:
     """The estimate for one path. Not for use by two threads at once."""
 
-    def __init__(
-        self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000
-    ) -> None:
+    def __init__(self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000) -> None:
         self._minimum, self._maximum = minimum, maximum
         #: Bit/s that may be sent: media, repairs and probes together.
         self.target = start
@@ -85,7 +84,7 @@ class SendSideEstimator:
     # What is told.
 
     def sent(self, now: int) -> None:
-        """Packets with transport-wide numbers go out: feedback is expected. Call it with them or once a tick."""
+        """Packets with transport-wide numbers go out. Call it with them, or once a tick while they flow."""
         if self._waiting_since is None:
             self._waiting_since = now
 

@@ -1,4 +1,4 @@
-"""Packets that left together are one group; how the delay changes is seen between groups (GCC draft, section 5.2)."""
+"""Packets that left together are one group; between groups the delay is seen to change (GCC draft, 5.2)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 #: Microseconds of sending that make one group (draft: burst_time). Longer smooths more and sees less.
 GROUP_SPAN: Final = 5_000
-#: Packets that arrive within this many microseconds of the last one, sooner than they were sent apart, belong to
-#: its group as long as the group does not last longer than BURST_SPAN: a path that gathers packets (Wi-Fi) lets
-#: them out at once. Higher hides real queues.
+#: Packets that arrive within this many microseconds of the last one, sooner than they were sent apart, belong
+#: to its group as long as the group does not last longer than BURST_SPAN: a path that gathers packets (Wi-Fi)
+#: lets them out at once. Higher hides real queues.
 BURST_GAP: Final = 5_000
 BURST_SPAN: Final = 100_000
 #: Microseconds by which arrivals may drift from sending between two groups before it counts as a jump of the

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Below LOW the limit rises by RISE of itself a second, between LOW and HIGH by SLOW_RISE, above HIGH it falls by
-#: half the part that was lost. A higher HIGH lets us fill short queues at others' cost; a lower one gives way to
-#: losses of the air that have nothing to do with our rate.
+#: Below LOW the limit rises by RISE of itself a second, between LOW and HIGH by SLOW_RISE, above HIGH it
+#: falls by half the part that was lost. A higher HIGH lets us fill short queues at others' cost; a lower one
+#: gives way to losses of the air that have nothing to do with our rate.
 LOW: Final = 0.02
 HIGH: Final = 0.10
 RISE: Final = 0.08
 SLOW_RISE: Final = 0.03
-#: Losses that are still at STUBBORN of what they were when the rate is down to half have nothing to do with it.
+#: Losses that are still at STUBBORN of what they were when the rate is down to half have nothing to do with
+#: it.
 STUBBORN: Final = 0.7
 #: Above this part no more is sent than came through: a path that drops instead of queueing became narrow.
 COLLAPSE: Final = 0.30

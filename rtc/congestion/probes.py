@@ -8,21 +8,21 @@ from typing import Final, NamedTuple
 
 from rtc.congestion.groups import Received
 
-#: The first probe is this many times the rate; those behind one that passed; those after one that did not. Higher finds the capacity in fewer
-#: steps; on a narrow path the queue grows by more before anybody knows.
+#: The first probe is this many times the rate; those behind one that passed; those after one that did not.
+#: Higher finds the capacity in fewer steps; on a narrow path the queue grows by more before anybody knows.
 FIRST_FACTOR: Final = 3.0
 FACTOR: Final = 2.0
 FAILED_FACTOR: Final = 1.5
-#: A probe lasts as many microseconds, and has at least as many bytes (four packets). Longer measures better where
-#: delays jump, and puts more into the queue of a path that is too narrow.
+#: A probe lasts as many microseconds, and has at least as many bytes (four packets). Longer measures better
+#: where delays jump, and puts more into the queue of a path that is too narrow.
 DURATION: Final = 30_000
 MIN_SIZE: Final = 4800
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
 #: Nothing is probed for when this part of what is wanted is there.
 ENOUGH: Final = 0.95
-#: Microseconds between probes when less than half of what is wanted is there, and when it is more. Lower recovers
-#: sooner and costs a narrow path that many more bursts.
+#: Microseconds between probes when less than half of what is wanted is there, and when it is more. Lower
+#: recovers sooner and costs a narrow path that many more bursts.
 FAR_INTERVAL: Final = 2_000_000
 NEAR_INTERVAL: Final = 5_000_000
 #: Microseconds after a cut before the next probe: the queue must be empty.
@@ -32,8 +32,8 @@ PATIENCE: Final = 600_000
 #: Part of a probe's bytes that has to have arrived; packets that are needed for a measurement.
 NEEDED: Final = 0.8
 NEEDED_PACKETS: Final = 4
-#: A probe passed if it arrived at this part of the rate it was sent with; else the path is full, and FULL_PART of
-#: the rate of arrival is what can be used.
+#: A probe passed if it arrived at this part of the rate it was sent with; else the path is full, and
+#: FULL_PART of the rate of arrival is what can be used.
 PASSED: Final = 0.9
 FULL_PART: Final = 0.95
 #: Arriving faster than sent by more than this is no measurement: something held the packets and let them go.
@@ -87,7 +87,9 @@ class _Cluster:
             self.last_arrived = max(self.last_arrived, arrived)
 
     def result(self) -> tuple[int, bool] | None:
-        """Bit/s that the probe showed, and whether it passed; None as long as too little of it arrived, or its times make no sense."""
+        """Bit/s that the probe showed, and whether it passed; None as long as too little of it arrived, or
+        its times make no sense.
+        """
         if self.packets < NEEDED_PACKETS or self.own < NEEDED * self.probe.size:
             return None
         sending, arriving = self.last_sent - self.first_sent, self.last_arrived - self.first_arrived

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-#: Microseconds for which the shortest delay seen counts as that of the empty path: what stands longer is taken for
-#: the path itself, and a clock that drifts by 100 ppm moves it by no more than 2 ms.
+#: Microseconds for which the shortest delay seen counts as that of the empty path: what stands longer is
+#: taken for the path itself, and a clock that drifts by 100 ppm moves it by no more than 2 ms.
 BASE_SPAN: Final = 20_000_000
 _SLICE: Final = 2_000_000
 #: Microseconds of queue at which the rate is lowered until no more than EMPTY are left. Lower keeps the delay
 #: smaller and gives way to flows that fill the queue.
 FULL: Final = 80_000
 EMPTY: Final = 30_000
-#: Microseconds of queue at which its growing is over-use, whatever the slope says: packets that left as one group
-#: may take longer than that, and groups are what the slope is made of.
+#: Microseconds of queue at which its growing is over-use, whatever the slope says: packets that left as one
+#: group may take longer than that, and groups are what the slope is made of.
 SEVERE: Final = 200_000
-#: Microseconds, and the delay, after which the queue must be shorter by HELPED; else it is not ours, and it is left
-#: alone for PAUSE.
+#: Microseconds, and the delay, after which the queue must be shorter by HELPED; else it is not ours, and it
+#: is left alone for PAUSE.
 PATIENCE: Final = 1_000_000
 HELPED: Final = 30_000
 PAUSE: Final = 3_000_000

@@ -11,22 +11,24 @@ from typing import Final
 
 from rtc.congestion.trend import Usage
 
-#: Part of what came through that is sent after a queue grew. Lower empties it sooner and leaves more of the path
-#: unused.
+#: Part of what came through that is sent after a queue grew. Lower empties it sooner and leaves more of the
+#: path unused.
 BACK_OFF: Final = 0.85
-#: Part a second by which the rate rises far from the known capacity. Higher finds it sooner and overshoots more.
+#: Part a second by which the rate rises far from the known capacity. Higher finds it sooner and overshoots
+#: more.
 RISE: Final = 0.08
 #: Part a second by which it rises at least near the capacity, where the draft's packet a round trip is less.
 #: Higher wastes less of a fast path after each cut, and cuts more often.
 MIN_NEAR_RISE: Final = 0.015
-#: The rate may exceed what came through by this factor, plus as many bit/s: an application that sends less than it
-#: may has not shown that more passes. Higher lets it jump further than was ever tried.
+#: The rate may exceed what came through by this factor, plus as many bit/s: an application that sends less
+#: than it may has not shown that more passes. Higher lets it jump further than was ever tried.
 UNTRIED: Final = 1.5
 UNTRIED_FLOOR: Final = 10_000
 #: Weight of a new observation of the capacity: at a cut, and by a probe.
 CUT_WEIGHT: Final = 0.05
 PROBE_WEIGHT: Final = 0.5
-#: Packet size (bytes), frames a second and the time a detector takes (us), from which additive steps are made.
+#: Packet size (bytes), frames a second and the time a detector takes (us), from which additive steps are
+#: made.
 PACKET: Final = 1200
 FRAMES: Final = 30
 REACTION: Final = 100_000

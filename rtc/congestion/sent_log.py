@@ -22,11 +22,13 @@ class SentLog:
         return number & 0xFFFF
 
     def sent(self, first: int, count: int) -> list[SentPacket | None]:
-        """What was sent under `count` numbers from `first` (16 bits) on, as `Fanout.sent`: None where nothing was,
-        or where it is forgotten.
+        """What was sent under `count` numbers from `first` (16 bits) on, as `Fanout.sent`: None where
+        nothing was, or where it is forgotten.
         """
         newest = self._count - 1
         start = newest - ((newest - first) & 0xFFFF)  # the latest with this number
         oldest = max(0, self._count - SENT_PACKETS)
         packets = self._packets
-        return [packets[n % SENT_PACKETS] if oldest <= n <= newest else None for n in range(start, start + count)]
+        return [
+            packets[n % SENT_PACKETS] if oldest <= n <= newest else None for n in range(start, start + count)
+        ]

@@ -8,7 +8,8 @@ from typing import Final
 
 from rtc.congestion.groups import Received
 
-#: Microseconds over which the acknowledged rate is taken. Longer is calmer; it follows a change as much later.
+#: Microseconds over which the acknowledged rate is taken. Longer is calmer; it follows a change as much
+#: later.
 WINDOW: Final = 500_000
 #: The same at the moment of a cut, when what came before the path became narrow must not count.
 SHORT_WINDOW: Final = 200_000
@@ -57,7 +58,8 @@ class Throughput:
     def rate(self, window: int = WINDOW) -> int | None:
         """Bit/s over the last `window` microseconds before the newest arrival; None while too little came.
 
-        From the last arrival before the window on, if it is near: so it is exact where packets come back to back.
+        From the last arrival before the window on, if it is near: so it is exact where packets come back to
+        back.
         """
         grains = self._grains
         if not grains:

@@ -1,7 +1,7 @@
 """Whether a queue is growing: the slope of the delay over the last groups, against a threshold that adapts.
 
-The trendline filter and the over-use detector of libwebrtc (goog_cc/trendline_estimator), which took the place of
-the Kalman filter of draft-ietf-rmcat-gcc-02 section 5.3; the threshold is that of section 5.4.
+The trendline filter and the over-use detector of libwebrtc (goog_cc/trendline_estimator), which took the
+place of the Kalman filter of draft-ietf-rmcat-gcc-02 section 5.3; the threshold is that of section 5.4.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Final
 WINDOW: Final = 20
 #: Part of the old value in the smoothed delay, per group. Higher is calmer and later.
 SMOOTHING: Final = 0.9
-#: What slope times groups is multiplied with before it is compared. Higher finds smaller queues and more false ones.
+#: What slope times groups is multiplied with before it is compared. Higher finds smaller queues and more
+#: false ones.
 GAIN: Final = 4.0
 #: Groups after which more do not count for more.
 MAX_GROUPS: Final = 60
-#: Milliseconds: the threshold at the beginning and its limits. Lower finds smaller queues and yields to others
-#: sooner; the upper limit keeps a path with wild delays from making it deaf.
+#: Milliseconds: the threshold at the beginning and its limits. Lower finds smaller queues and yields to
+#: others sooner; the upper limit keeps a path with wild delays from making it deaf.
 THRESHOLD: Final = 12.5
 MIN_THRESHOLD: Final = 6.0
 MAX_THRESHOLD: Final = 600.0
-#: Per millisecond: how fast the threshold follows upwards (so that a flow which fills the queue does not starve us)
-#: and downwards (slower would leave it deaf after a burst).
+#: Per millisecond: how fast the threshold follows upwards (so that a flow which fills the queue does not
+#: starve us) and downwards (slower would leave it deaf after a burst).
 FOLLOW_UP: Final = 0.0087
 FOLLOW_DOWN: Final = 0.039
 #: Milliseconds above the threshold beyond which a value is a burst that does not move it.

@@ -143,9 +143,7 @@ class Simulation:
     def _sample(self, now: int) -> None:
         since, received, queue, sent = self._window
         if now - since >= 100 * MS:
-            self.samples.append(
-                Sample(now, self.estimator.target, received * 80, queue, sent * 80)
-            )
+            self.samples.append(Sample(now, self.estimator.target, received * 80, queue, sent * 80))
             self._window = [now, 0, 0, 0]
 
 

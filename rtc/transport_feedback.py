@@ -1,8 +1,8 @@
 """Transport-wide feedback: when each packet of a path arrived.
 
-After draft-holmer-rmcat-transport-wide-cc-extensions-01. A receiver tells of every packet that bore a transport-wide number, in RTCP (PT 205, FMT 15): lost, or
-arrived at a time in ticks of 250 microseconds. `TransportFeedback` is that packet; `FeedbackRecorder` makes
-them from arrivals.
+After draft-holmer-rmcat-transport-wide-cc-extensions-01: a receiver tells of every packet that bore a
+transport-wide number, in RTCP (PT 205, FMT 15), that it was lost or arrived at a time in ticks of 250
+microseconds. `TransportFeedback` is that packet; `FeedbackRecorder` makes them from arrivals.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class SendSideEstimator:
     def _read(
         self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
     ) -> tuple[int, list[Received], int]:
-        """(bytes that came after all, packets that are reported arrived for the first time, packets named)."""
+        """(bytes that came after all, packets reported arrived for the first time, how many are named)."""
         reference = self._references.unwrap(report.reference) * 256
         number = self._first_number(report, sent) - 1
         highest, missing = self._highest, self._missing

@@ -43,7 +43,7 @@ class Sample:
 
 @dataclass
 class Simulation:
-    """Sends as much as it may, up to `wanted`; `probing` unless it is off; `feedback` can be cut or spoilt."""
+    """Sends as much as it may; probes for `wanted` unless it is off; `feedback` can be cut or spoilt."""
 
     path: Path
     estimator: SendSideEstimator = field(default_factory=SendSideEstimator)

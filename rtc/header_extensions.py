@@ -10,6 +10,7 @@ from rtc.errors import PacketError
 MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 9143
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+TRANSPORT_WIDE: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 #: The wire value of digital silence.
 SILENCE: Final = 127
@@ -49,6 +50,21 @@ def decode_abs_send_time(value: bytes) -> float:
     if len(value) != 3:
         raise PacketError("abs-send-time extension is not three bytes")
     return int.from_bytes(value, "big") / 262144
+
+
+def encode_transport_wide(number: int) -> bytes:
+    """The transport-wide sequence number, 16 bits; one counter for all streams of a path."""
+    return (number & 0xFFFF).to_bytes(2, "big")
+
+
+def decode_transport_wide(value: bytes) -> int:
+    """The number, 0..65535. A second version of the extension adds two bytes, which are passed over.
+
+    Raises PacketError unless the value has two or four bytes.
+    """
+    if len(value) not in (2, 4):
+        raise PacketError("transport-wide sequence number is not two bytes")
+    return value[0] << 8 | value[1]
 
 
 def encode_mid(mid: str) -> bytes:

@@ -67,6 +67,7 @@ class SendSideEstimator:
         self._trend = Trendline()
         self._queue = QueueWatch()
         self._throughput = Throughput()
+        self._through: int | None = None  # bit/s that came through, as last known
         self._loss = LossLimit()
         self._probes = Probes()
         self._remb: int | None = None
@@ -103,7 +104,7 @@ class SendSideEstimator:
         self._throughput.add(received)
         if late:
             self._throughput.late(late)
-        through = self._throughput.rate()
+        through = self._through = self._throughput.rate() or self._through
         recent = self._throughput.rate(SHORT_WINDOW)
         if self._queue.severe:
             usage = Usage.OVER
@@ -257,6 +258,8 @@ class SendSideEstimator:
                 missing.discard(number)
                 late += packet[1]
         if highest > self._highest:
+            if number - len(report.arrivals) > self._highest:
+                self._throughput.gap()
             self._highest = highest
             last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
             self._newest_sent = max(self._newest_sent, last.time)

@@ -55,6 +55,10 @@ class Throughput:
             arrived, before = self._grains.pop()
             self._grains.append((arrived, before + size))
 
+    def gap(self) -> None:
+        """Feedback was lost: nobody knows what came through in between."""
+        self._grains.clear()
+
     def rate(self, window: int = WINDOW) -> int | None:
         """Bit/s over the last `window` microseconds before the newest arrival; None while too little came.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 from itertools import pairwise
 from typing import Any
@@ -88,6 +89,24 @@ def test_a_path_through_the_air_is_used(capacity: int, spoilt: dict[str, Any]) -
     samples = simulation.run(20)
     assert received(samples) > 0.7 * capacity
     assert standing_queue(samples) < 100
+
+
+def test_feedback_that_is_lost_now_and_then_costs_little() -> None:
+    rng = random.Random(3)
+    simulation = Simulation(Path(2_000_000), feedback=lambda report: None if rng.random() < 0.3 else report)
+    simulation.run(5)
+    samples = simulation.run(25)
+    assert received(samples) > 0.85 * 2_000_000
+    assert min(s.target for s in samples) > 1_000_000
+
+
+def test_a_queue_of_seconds_is_emptied() -> None:
+    simulation = Simulation(Path(5_000_000, buffer=1_200_000))
+    simulation.run(5)
+    simulation.path.capacity = 300_000
+    assert max(s.queue for s in simulation.run(2)) > 2 * S
+    simulation.run(6)
+    assert simulation.run(3)[-1].queue < 200 * MS
 
 
 def test_others_on_the_path_get_their_share() -> None:

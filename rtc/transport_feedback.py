@@ -232,7 +232,7 @@ class FeedbackRecorder:
             return []
         first, last = min(self._waiting), max(self._waiting)
         if self._next is not None and self._next < first:  # what is missing since the last feedback is lost
-            first = max(self._next, first - MAX_GAP)
+            first = min(first, max(self._next, last - MAX_GAP))
         self._next = max(last + 1, self._next or 0)
         self._waiting.clear()
         reports: list[bytes] = []

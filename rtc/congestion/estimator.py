@@ -93,17 +93,15 @@ class SendSideEstimator:
         """Takes feedback, with what was sent under the numbers it reports, in order."""
         if not self._allowed(now):
             return
-        late, received, named = self._read(report, sent, now)
-        if not named:
-            return  # it is about nothing that we sent
+        received, news = self._read(report, sent, now)
+        if not news:
+            return  # it is about nothing that we sent, or what it says is known
         self._heard, self._waiting_since = now, None
         if received:
             self._measure_round_trip(received[-1].sent, now)
             self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
         usage = self._detect(received)
         self._throughput.add(received)
-        if late:
-            self._throughput.late(late)
         through = self._through = self._throughput.rate() or self._through
         recent = self._throughput.rate(SHORT_WINDOW)
         if self._queue.severe:
@@ -114,7 +112,7 @@ class SendSideEstimator:
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
         if self._control.last_cut != before:
             self._probes.cut(now)
-        self._loss.count(self._settle(now), len(received), self._allowed_rate(), through, now)
+        self._loss.count(self._settle(now), len(received), self._allowed_rate(), now)
         probed = self._probes.received(received, now)
         if probed is not None and usage is not Usage.OVER and probed > WORTHWHILE * self.target:
             self._loss.passed(probed)
@@ -134,7 +132,7 @@ class SendSideEstimator:
             return
         self._waiting_since = None
         elapsed = min(now - last, 2_000_000) if last is not None else 0
-        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, self._allowed_rate(), None)
+        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, self._allowed_rate())
         if self._remb is not None:
             self._control.set_rate(float(self._remb))
         elif self._loss.fraction < LOW and self._control.rate < BLIND_MAXIMUM:
@@ -235,20 +233,20 @@ class SendSideEstimator:
 
     def _read(
         self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
-    ) -> tuple[int, list[Received], int]:
-        """(bytes that came after all, packets reported arrived for the first time, how many are named)."""
+    ) -> tuple[list[Received], int]:
+        """Packets that are new and arrived, and of how many there is news."""
         reference = self._references.unwrap(report.reference) * 256
         number = self._first_number(report, sent) - 1
         highest, missing = self._highest, self._missing
         received: list[Received] = []
-        late = named = 0
+        news = 0
         for ticks, packet in zip(report.arrivals, sent, strict=False):
             number += 1
             if packet is None:
                 continue
-            named += 1
             if number > highest:
                 highest = number
+                news += 1
                 if ticks is None:
                     missing.add(number)
                     self._told.append((now, number))
@@ -256,14 +254,14 @@ class SendSideEstimator:
                     received.append(Received(packet[0], (reference + ticks) * TICK, packet[1], packet[2]))
             elif ticks is not None and number in missing:
                 missing.discard(number)
-                late += packet[1]
+                news += 1
         if highest > self._highest:
             if number - len(report.arrivals) > self._highest:
                 self._throughput.gap()
             self._highest = highest
             last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
             self._newest_sent = max(self._newest_sent, last.time)
-        return late, received, named
+        return received, news
 
     def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
         """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of

@@ -56,7 +56,7 @@ class PacketGroups:
                 self._begin(sent, arrived, size)
                 continue
             if sent - self._first_sent <= GROUP_SPAN or (
-                arrived - self._last_arrived <= BURST_GAP
+                -BURST_SPAN < arrived - self._last_arrived <= BURST_GAP
                 and arrived - self._last_arrived < sent - self._last_sent
                 and arrived - self._first_arrived < BURST_SPAN
             ):
@@ -81,11 +81,13 @@ class PacketGroups:
         if before is None:
             return Group(0, 0, sent, arrived, size, False)
         sent_delta, arrived_delta = sent - before[0], arrived - before[1]
+        if abs(arrived_delta - sent_delta) > CLOCK_JUMP:
+            self.jumps += 1
+            self._disorder = 0
+            return Group(0, 0, sent, arrived, size, False)
         if arrived_delta < 0 and self._disorder < MAX_DISORDER:
             self._disorder += 1
             self._before = before  # what was overtaken says nothing
             return Group(0, 0, sent, arrived, size, False)
         self._disorder = 0
-        jumped = abs(arrived_delta - sent_delta) > CLOCK_JUMP
-        self.jumps += jumped
-        return Group(sent_delta, arrived_delta, sent, arrived, size, arrived_delta >= 0 and not jumped)
+        return Group(sent_delta, arrived_delta, sent, arrived, size, arrived_delta >= 0)

@@ -14,11 +14,8 @@ SLOW_RISE: Final = 0.03
 #: Losses that are still at STUBBORN of what they were when the rate is down to half have nothing to do with
 #: it.
 STUBBORN: Final = 0.7
-#: Above this part no more is sent than came through: a path that drops instead of queueing became narrow.
+#: Losses beyond this part are a path that became narrow, whatever else; a window that bad is judged sooner.
 COLLAPSE: Final = 0.30
-COLLAPSE_MARGIN: Final = 1.1
-#: Part of the rate that must have been sent for that to count: who sends little, gets little through.
-LOADED: Final = 0.65
 #: The limit is given up once it is this much above what the delay allows: it says nothing any more.
 SURPLUS: Final = 1.5
 #: What is judged at once: at least so many microseconds and packets. Less takes chance for congestion.
@@ -38,8 +35,8 @@ class LossLimit:
         self._lost = self._received = 0
         self._since: int | None = None
 
-    def count(self, lost: int, received: int, rate: float, came_through: int | None, now: int) -> None:
-        """What a feedback told. `rate`: what is in force; `came_through`: bit/s, None where unknown."""
+    def count(self, lost: int, received: int, rate: float, now: int) -> None:
+        """What a feedback told. `rate`: what is in force, bit/s."""
         self._lost += lost
         self._received += received
         if self._since is None:
@@ -49,11 +46,11 @@ class LossLimit:
             return
         if elapsed < WINDOW and self._lost < COLLAPSE * total:
             return
-        self.judge(self._lost / total, elapsed, rate, came_through)
+        self.judge(self._lost / total, elapsed, rate)
         self._lost = self._received = 0
         self._since = now
 
-    def judge(self, fraction: float, elapsed: int, rate: float, came_through: int | None) -> None:
+    def judge(self, fraction: float, elapsed: int, rate: float) -> None:
         """A window of `elapsed` microseconds in which `fraction` (0..1) was lost."""
         self.fraction = fraction
         if fraction > HIGH:
@@ -61,11 +58,7 @@ class LossLimit:
                 self._first = rate, fraction
             elif rate < self._first[0] / 2 and STUBBORN * self._first[1] < fraction <= COLLAPSE:
                 return
-            limit = rate * (1 - fraction / 2)
-            loaded = came_through is not None and came_through >= LOADED * rate * (1 - fraction)
-            if fraction > COLLAPSE and came_through is not None and loaded:
-                limit = min(limit, came_through * COLLAPSE_MARGIN)
-            self.limit = limit
+            self.limit = rate * (1 - fraction / 2)
         elif self.limit is not None:
             rise = RISE if fraction < LOW else SLOW_RISE
             self.limit += self.limit * rise * min(elapsed / 1e6, 2.0)

@@ -27,6 +27,7 @@ class Path:
     buffer: int = 100_000  # bytes
     loss: float = 0.0  # of the air: before the bottleneck
     jitter: int = 0  # behind it; packets may overtake
+    gather: int = 0  # what arrives is held until the clock is at a multiple of this, as Wi-Fi does
     cross: int = 0  # bit/s of others that do not give way
 
 
@@ -128,7 +129,10 @@ class Simulation:
         self._window[2] = max(self._window[2], waiting)
         self._free = max(self._free, now) + size * 8_000_000 // capacity
         jitter = self._random.randrange(path.jitter) if path.jitter else 0
-        heapq.heappush(self._arriving, (self._free + path.delay + jitter, number, size))
+        arrival = self._free + path.delay + jitter
+        if path.gather:
+            arrival += -arrival % path.gather
+        heapq.heappush(self._arriving, (arrival, number, size))
 
     def _arrive(self, now: int) -> None:
         arrivals = []

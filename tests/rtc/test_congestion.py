@@ -55,7 +55,7 @@ def test_probes_find_a_wide_path_at_once() -> None:
     assert slow[-1].target < 2_000_000, "so it was the probes"
 
 
-@pytest.mark.parametrize("buffer", [10_000, 30_000, 100_000])
+@pytest.mark.parametrize("buffer", [3_000, 10_000, 30_000, 100_000])
 def test_a_path_that_becomes_narrow_is_obeyed_within_a_second(buffer: int) -> None:
     simulation = Simulation(Path(5_000_000, buffer=buffer))
     simulation.run(10)
@@ -104,7 +104,11 @@ def test_a_queue_of_seconds_is_emptied() -> None:
     simulation = Simulation(Path(5_000_000, buffer=1_200_000))
     simulation.run(5)
     simulation.path.capacity = 300_000
-    assert max(s.queue for s in simulation.run(2)) > 2 * S
+    assert max(s.queue for s in simulation.run(0.8)) > 2 * S
+    rate = simulation.estimator.dump()["delay_rate"]
+    assert isinstance(rate, int)
+    assert rate < 1_000_000, "long before a group of packets is through"
+    simulation.run(1.2)
     simulation.run(6)
     assert simulation.run(3)[-1].queue < 200 * MS
 
@@ -131,6 +135,16 @@ def test_heavy_losses_lower_the_rate_and_it_comes_back() -> None:
     assert simulation.estimator.target > 1_600_000
 
 
+def test_a_limit_that_losses_set_is_given_up() -> None:
+    simulation = Simulation(Path(2_000_000, loss=0.25), probing=False)
+    simulation.run(3)
+    assert simulation.estimator.dump()["loss_limit"] is not None
+    simulation.path.loss = 0.0
+    simulation.run(40)
+    assert simulation.estimator.dump()["loss_limit"] is None
+    assert simulation.estimator.target > 1_600_000
+
+
 def test_losses_that_do_not_fall_with_the_rate_do_not_end_it() -> None:
     simulation = Simulation(Path(2_000_000, loss=0.12), probing=False)
     assert min(s.target for s in simulation.run(30)) > 300_000
@@ -149,11 +163,11 @@ def test_who_needs_no_more_is_not_probed() -> None:
 
 
 def test_probes_go_no_further_than_what_is_wanted() -> None:
-    simulation = Simulation(Path(20_000_000), wanted=3_000_000, limit=3_000_000)
+    simulation = Simulation(Path(20_000_000), wanted=1_500_000, limit=1_500_000)
     simulation.run(10)
-    assert simulation.estimator.target > 2_800_000
+    assert simulation.estimator.target > 1_400_000
     assert 0 < len(simulation.probes) <= 2
-    assert max(rate for _, rate in simulation.probes) <= 3_600_000
+    assert max(rate for _, rate in simulation.probes) <= 1_800_000
 
 
 def test_probes_in_vain_are_rare_and_small() -> None:
@@ -163,6 +177,54 @@ def test_probes_in_vain_are_rare_and_small() -> None:
     simulation.run(20)
     assert before < len(simulation.probes) <= before + 11
     assert max(rate for _, rate in simulation.probes[before:]) < 900_000
+
+
+def test_probes_in_vain_do_not_cost_rate() -> None:
+    simulation = Simulation(Path(1_000_000))
+    simulation.run(15)
+    before = len(simulation.probes)
+    samples = simulation.run(30)
+    assert len(simulation.probes) > before + 5
+    assert received(samples) > 0.91 * 1_000_000
+
+
+def test_what_is_overtaken_is_not_lost() -> None:
+    simulation = Simulation(Path(3_000_000, jitter=30 * MS), wanted=1_500_000, limit=1_500_000)
+    simulation.run(5)
+    worst, through = 0.0, []
+    for _ in range(50):
+        simulation.run(0.1)
+        dump = simulation.estimator.dump()
+        assert isinstance(dump["fraction_lost"], float)
+        assert isinstance(dump["received"], int)
+        worst = max(worst, dump["fraction_lost"])
+        through.append(dump["received"])
+    assert worst == 0.0
+    assert mean(through) == pytest.approx(mean([s.received for s in simulation.samples[-50:]]), rel=0.03)
+
+
+@pytest.mark.parametrize("gather", [10 * MS, 20 * MS, 40 * MS])
+@pytest.mark.parametrize("capacity", CAPACITIES)
+def test_a_path_that_gathers_packets_is_used(capacity: int, gather: int) -> None:
+    simulation = Simulation(Path(capacity, gather=gather))
+    simulation.run(15)
+    assert received(simulation.run(20)) > 0.8 * capacity
+
+
+@pytest.mark.parametrize("jump", [-3600, -10, 10, 3600])
+def test_a_clock_that_jumps_costs_nothing(jump: int) -> None:
+    """The receiver's: seconds."""
+    simulation = Simulation(Path(2_000_000))
+    simulation.run(8)
+
+    def jumped(report: TransportFeedback) -> TransportFeedback:
+        return dataclasses.replace(report, reference=report.reference + jump * 125 // 8 & 0xFFFFFF)
+
+    simulation.feedback = jumped
+    samples = simulation.run(8)
+    assert simulation.estimator.dump()["clock_jumps"] == 1
+    assert min(s.target for s in samples) > 1_400_000
+    assert received(samples) > 0.85 * 2_000_000
 
 
 def test_a_probe_has_its_pace() -> None:
@@ -276,6 +338,14 @@ def test_numbers_that_went_round_unseen_are_still_new() -> None:
     second(True)
     assert estimator.state != "silent"
     assert estimator.target > 50_000
+
+
+def test_the_same_feedback_again_and_again_is_silence() -> None:
+    told: list[TransportFeedback] = []
+    simulation = Simulation(Path(2_000_000), feedback=lambda report: told[0] if told else told.append(report))
+    simulation.run(10)
+    told[0] = dataclasses.replace(told[0])
+    assert simulation.estimator.target == 50_000
 
 
 def test_more_feedback_than_is_sensible_costs_nothing_more() -> None:

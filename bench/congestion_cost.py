@@ -51,9 +51,9 @@ def main() -> None:
 
     def record() -> None:
         for batch in batches:
-            recorder.received(batch)
+            recorder.arrived(batch)
             now = batch[-1][1] + 1
-            datagrams.extend((now, data) for data in recorder.due(now))
+            datagrams.extend((now, report.serialize()) for report in recorder.build(1, now))
 
     def parse() -> None:
         for now, data in datagrams:

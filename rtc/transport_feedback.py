@@ -54,17 +54,17 @@ _TWO_BITS: Final = [bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte 
 
 @dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """What became of the packets numbered from `first` (16 bits) on.
+    """What became of the packets numbered from `base_sequence` (16 bits) on.
 
     `arrivals` are ticks of 250 us since `reference` x 64 ms of the receiver's clock, None for a loss.
-    `reference` has 24 bits and wraps every 12.4 days. `number` counts the feedback of a path, 0..255.
+    `reference` has 24 bits and wraps every 12.4 days. `count` numbers the feedback of a path, 0..255.
     """
 
     sender_ssrc: int
     media_ssrc: int
-    first: int
+    base_sequence: int
     reference: int
-    number: int
+    count: int
     arrivals: tuple[int | None, ...]
 
     def serialize(self) -> bytes:
@@ -77,9 +77,9 @@ class TransportFeedback:
         body = _HEADER.pack(
             self.sender_ssrc,
             self.media_ssrc,
-            self.first & 0xFFFF,
+            self.base_sequence & 0xFFFF,
             len(self.arrivals),
-            (self.reference & 0xFFFFFF) << 8 | self.number & 0xFF,
+            (self.reference & 0xFFFFFF) << 8 | self.count & 0xFF,
         )
         body += _chunks(symbols) + deltas
         return frame_packet(TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE, body + bytes(-len(body) % 4))
@@ -190,10 +190,8 @@ def _read_symbols(body: bytes, count: int) -> tuple[bytes, int]:
 class FeedbackRecorder:
     """The receiving end of a path: takes arrivals, gives feedback when it is due. Times in microseconds."""
 
-    def __init__(
-        self, sender_ssrc: int, media_ssrc: int = 0, *, interval: int = INTERVAL, at_once: int = AT_ONCE
-    ) -> None:
-        self._ssrcs: Final = sender_ssrc, media_ssrc
+    def __init__(self, sender_ssrc: int, *, interval: int = INTERVAL, at_once: int = AT_ONCE) -> None:
+        self._sender_ssrc: Final = sender_ssrc
         self._interval: Final = interval
         self._at_once: Final = at_once
         self._numbers: Final = SequenceUnwrapper()
@@ -205,7 +203,7 @@ class FeedbackRecorder:
         self.duplicates = 0
         self.too_old = 0
 
-    def received(self, arrivals: Iterable[tuple[int, int]]) -> None:
+    def arrived(self, arrivals: Iterable[tuple[int, int]]) -> None:
         """(transport-wide number, time of arrival) of packets, in the order of arrival."""
         arrived, waiting, unwrap = self._arrived, self._waiting, self._numbers.unwrap
         for wire_number, time in arrivals:
@@ -219,12 +217,13 @@ class FeedbackRecorder:
         if highest is not None and len(arrived) > 2 * MAX_GAP:
             self._forget(highest - MAX_GAP, 0)
 
-    def due(self, now: int) -> list[bytes]:
-        """The feedback to send, each a packet of RTCP of at most MAX_FEEDBACK_SIZE bytes. Call it on each
-        tick.
+    def build(self, media_ssrc: int, now: int) -> list[TransportFeedback]:
+        """The feedback to send, each of at most MAX_FEEDBACK_SIZE bytes; none while it is not due. Call it on
+        each tick. `media_ssrc` is any SSRC of the path's sender.
         """
         highest = self._numbers.highest
-        if not self._waiting or highest is None or (now < self._due and len(self._waiting) < self._at_once):
+        early = now < self._due - self._interval // 8  # a tick may come a little sooner than the last one did
+        if not self._waiting or highest is None or (early and len(self._waiting) < self._at_once):
             return []
         self._due = now + self._interval
         self._forget(highest - MAX_GAP, now - KEEP)
@@ -235,10 +234,10 @@ class FeedbackRecorder:
             first = min(first, max(self._next, last - MAX_GAP))
         self._next = max(last + 1, self._next or 0)
         self._waiting.clear()
-        reports: list[bytes] = []
+        reports: list[TransportFeedback] = []
         while first <= last:
-            report = self._report(first, last)
-            reports.append(report.serialize())
+            report = self._report(media_ssrc, first, last)
+            reports.append(report)
             first += len(report.arrivals)
         return reports
 
@@ -253,7 +252,7 @@ class FeedbackRecorder:
         for number in [n for n, time in arrived.items() if time < reported_before and n not in waiting]:
             del arrived[number]
 
-    def _report(self, first: int, last: int) -> TransportFeedback:
+    def _report(self, media_ssrc: int, first: int, last: int) -> TransportFeedback:
         """As much of first..last as fits into one feedback."""
         arrived = self._arrived
         arrivals: list[int | None] = []
@@ -278,8 +277,11 @@ class FeedbackRecorder:
             if size + 2 * (len(arrivals) // 7 + 1) > MAX_FEEDBACK_SIZE:
                 break
         self._sent += 1
-        number_of_feedback = self._sent - 1 & 0xFF
-        wire_reference = (reference or 0) & 0xFFFFFF
         return TransportFeedback(
-            *self._ssrcs, first & 0xFFFF, wire_reference, number_of_feedback, tuple(arrivals)
+            self._sender_ssrc,
+            media_ssrc,
+            first & 0xFFFF,
+            (reference or 0) & 0xFFFFFF,
+            self._sent - 1 & 0xFF,
+            tuple(arrivals),
         )

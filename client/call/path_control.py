@@ -36,6 +36,7 @@ class PathControl:
         self._log = SentLog()
         self._estimator = SendSideEstimator(start=START_RATE)
         self._recorder = FeedbackRecorder(sender_ssrc)
+        self._media_ssrc = 0  # of a stream that came
         self._known = False  # whether the other end said anything of the path
         self._rate: int | None = None  # of pictures, as it was told last
         self._changed = 0.0
@@ -67,8 +68,9 @@ class PathControl:
         value = packet.extensions.get(extension)
         if value is None:
             return
+        self._media_ssrc = packet.ssrc
         try:
-            self._recorder.received(((decode_transport_wide(value), _microseconds(now)),))
+            self._recorder.arrived(((decode_transport_wide(value), _microseconds(now)),))
         except PacketError:
             self.malformed += 1
 
@@ -76,7 +78,7 @@ class PathControl:
         """What the other end says of the path: its feedback, or REMB from an older server."""
         moment = _microseconds(now)
         if isinstance(packet, TransportFeedback):
-            sent = self._log.sent(packet.first, len(packet.arrivals))
+            sent = self._log.sent(packet.base_sequence, len(packet.arrivals))
             self._known = self._known or any(sent)
             self._estimator.feedback(packet, sent, moment)
         elif isinstance(packet, ReceiverEstimate):
@@ -87,7 +89,7 @@ class PathControl:
         """RTCP that is due."""
         moment = _microseconds(now)
         self._estimator.tick(moment)
-        return self._recorder.due(moment)
+        return [packet.serialize() for packet in self._recorder.build(self._media_ssrc, moment)]
 
     def picture_rate(self, now: float) -> int | None:
         """Bit/s that pictures may have from now on; None while nothing changes, or nothing is known."""

@@ -79,6 +79,7 @@ class SendSideEstimator:
         self._heard: int | None = None  # transport-wide feedback
         self._reported: int | None = None  # a receiver report
         self._waiting_since: int | None = None
+        self._now = 0
         self._next_step = 0
         self._allowance, self._allowance_time = FEEDBACKS_PER_SECOND * 1_000_000, 0
 
@@ -93,7 +94,7 @@ class SendSideEstimator:
         """Takes feedback, with what was sent under the numbers it reports, in order."""
         if not self._allowed(now):
             return
-        received, news = self._read(report, sent, now)
+        received, late, news = self._read(report, sent, now)
         if not news:
             return  # it is about nothing that we sent, or what it says is known
         self._heard, self._waiting_since = now, None
@@ -102,6 +103,8 @@ class SendSideEstimator:
             self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
         usage = self._detect(received)
         self._throughput.add(received)
+        if late:
+            self._throughput.late(late)
         through = self._through = self._throughput.rate() or self._through
         recent = self._throughput.rate(SHORT_WINDOW)
         if self._queue.severe:
@@ -112,7 +115,7 @@ class SendSideEstimator:
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
         if self._control.last_cut != before:
             self._probes.cut(now)
-        self._loss.count(self._settle(now), len(received), self._allowed_rate(), now)
+        self._loss.count(self._settle(now), len(received), self._allowed_rate(), recent or 0, now)
         probed = self._probes.received(received, now)
         if probed is not None and usage is not Usage.OVER and probed > WORTHWHILE * self.target:
             self._loss.passed(probed)
@@ -152,6 +155,7 @@ class SendSideEstimator:
 
     def tick(self, now: int) -> None:
         """Lets time pass: lowers the rate of a path that is silent, gives up probes. Every 10 to 100 ms."""
+        self._now = now
         self._probes.expire(self.rtt or FIRST_RTT, now)
         since = self._waiting_since
         if since is None or now - since < SILENCE:
@@ -167,16 +171,15 @@ class SendSideEstimator:
 
     @property
     def pacing_rate(self) -> int:
-        """Bytes a second at which packets may leave, without a probe."""
-        return int(self.target * PACING) // 8
-
-    def pace(self, now: int) -> int:
-        """Bytes a second at which packets may leave now: the probe's rate while one is being sent."""
-        probing = self._probes.sending_rate(now)
-        return self.pacing_rate if probing is None else probing // 8
+        """Bytes a second at which packets may leave, as of the last `tick` or `probe`: the probe's rate
+        while one is being sent.
+        """
+        probing = self._probes.sending_rate(self._now)
+        return int(self.target * PACING if probing is None else probing) // 8
 
     def probe(self, now: int, wanted: int) -> Probe | None:
-        """The probe to send now, if any; `wanted` is the bit/s that would be used if they were there."""
+        """The probe to send now, if any: `wanted` bit/s would be used. Set the pace before."""
+        self._now = now
         silent = self._heard is None or now - self._heard > SILENCE
         if silent or self._queue.draining or self._queue.delay > PROBED or self._trend.usage is Usage.OVER:
             return None
@@ -233,13 +236,13 @@ class SendSideEstimator:
 
     def _read(
         self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
-    ) -> tuple[list[Received], int]:
-        """Packets that are new and arrived, and of how many there is news."""
+    ) -> tuple[list[Received], int, int]:
+        """Packets that are new and arrived, bytes that came after all, and of how many it is news."""
         reference = self._references.unwrap(report.reference) * 256
         number = self._first_number(report, sent) - 1
         highest, missing = self._highest, self._missing
         received: list[Received] = []
-        news = 0
+        late = news = 0
         for ticks, packet in zip(report.arrivals, sent, strict=False):
             number += 1
             if packet is None:
@@ -254,6 +257,7 @@ class SendSideEstimator:
                     received.append(Received(packet[0], (reference + ticks) * TICK, packet[1], packet[2]))
             elif ticks is not None and number in missing:
                 missing.discard(number)
+                late += packet[1]
                 news += 1
         if highest > self._highest:
             if number - len(report.arrivals) > self._highest:
@@ -261,14 +265,14 @@ class SendSideEstimator:
             self._highest = highest
             last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
             self._newest_sent = max(self._newest_sent, last.time)
-        return received, news
+        return received, late, news
 
     def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
         """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
         sending tells that the numbers went round.
         """
         highest = max(self._highest, 0)
-        first = highest + ((report.first - highest + 0x8000) & 0xFFFF) - 0x8000
+        first = highest + ((report.base_sequence - highest + 0x8000) & 0xFFFF) - 0x8000
         last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
         packet = sent[last] if last is not None else None
         if last is not None and packet is not None:

@@ -14,8 +14,11 @@ SLOW_RISE: Final = 0.03
 #: Losses that are still at STUBBORN of what they were when the rate is down to half have nothing to do with
 #: it.
 STUBBORN: Final = 0.7
-#: Losses beyond this part are a path that became narrow, whatever else; a window that bad is judged sooner.
+#: Losses beyond this part are a path that became narrow, whatever else: they are judged sooner, and no more
+#: is sent than came through, and a little, if LOADED of the rate was sent at all.
 COLLAPSE: Final = 0.30
+COLLAPSE_MARGIN: Final = 1.1
+LOADED: Final = 0.65
 #: The limit is given up once it is this much above what the delay allows: it says nothing any more.
 SURPLUS: Final = 1.5
 #: What is judged at once: at least so many microseconds and packets. Less takes chance for congestion.
@@ -35,8 +38,8 @@ class LossLimit:
         self._lost = self._received = 0
         self._since: int | None = None
 
-    def count(self, lost: int, received: int, rate: float, now: int) -> None:
-        """What a feedback told. `rate`: what is in force, bit/s."""
+    def count(self, lost: int, received: int, rate: float, came_through: int, now: int) -> None:
+        """What a feedback told. `rate`: what is in force, `came_through`: 0 where unknown; bit/s."""
         self._lost += lost
         self._received += received
         if self._since is None:
@@ -46,11 +49,11 @@ class LossLimit:
             return
         if elapsed < WINDOW and self._lost < COLLAPSE * total:
             return
-        self.judge(self._lost / total, elapsed, rate)
+        self.judge(self._lost / total, elapsed, rate, came_through)
         self._lost = self._received = 0
         self._since = now
 
-    def judge(self, fraction: float, elapsed: int, rate: float) -> None:
+    def judge(self, fraction: float, elapsed: int, rate: float, came_through: int = 0) -> None:
         """A window of `elapsed` microseconds in which `fraction` (0..1) was lost."""
         self.fraction = fraction
         if fraction > HIGH:
@@ -59,6 +62,8 @@ class LossLimit:
             elif rate < self._first[0] / 2 and STUBBORN * self._first[1] < fraction <= COLLAPSE:
                 return
             self.limit = rate * (1 - fraction / 2)
+            if fraction > COLLAPSE and came_through >= LOADED * rate * (1 - fraction) > 0:
+                self.limit = min(self.limit, came_through * COLLAPSE_MARGIN)
         elif self.limit is not None:
             rise = RISE if fraction < LOW else SLOW_RISE
             self.limit += self.limit * rise * min(elapsed / 1e6, 2.0)

@@ -49,6 +49,12 @@ class Throughput:
         if until is not None:
             grains.append((until, gathered))
 
+    def late(self, size: int) -> None:
+        """Bytes that had been called lost and came after all: less would seem to come through than does."""
+        if self._grains:
+            arrived, before = self._grains.pop()
+            self._grains.append((arrived, before + size))
+
     def gap(self) -> None:
         """Feedback was lost: nobody knows what came through in between."""
         self._grains.clear()

@@ -95,7 +95,7 @@ class Simulation:
                 assert isinstance(packet, TransportFeedback)
                 report = self.feedback(packet)
                 if report is not None:
-                    sent = self._log.sent(report.first, len(report.arrivals))
+                    sent = self._log.sent(report.base_sequence, len(report.arrivals))
                     self.estimator.feedback(report, sent, now)
         self._sample(now)
 
@@ -109,7 +109,7 @@ class Simulation:
             size -= PACKET
 
     def _pace(self, now: int) -> None:
-        rate = self.estimator.pace(now)
+        rate = self.estimator.pacing_rate
         while self._pacer and self._through <= now + 5 * MS:
             size, cluster = self._pacer.popleft()
             self._through = max(self._through, now) + size * S // rate
@@ -140,9 +140,9 @@ class Simulation:
             time, number, size = heapq.heappop(self._arriving)
             arrivals.append((number, time))
             self._window[1] += size
-        self._recorder.received(arrivals)
-        for data in self._recorder.due(now):
-            self._returning.append((now + self.path.delay, data))
+        self._recorder.arrived(arrivals)
+        for report in self._recorder.build(1, now):
+            self._returning.append((now + self.path.delay, report.serialize()))
 
     def _sample(self, now: int) -> None:
         since, received, queue, sent = self._window

@@ -54,10 +54,14 @@ def reported(datagrams: list[bytes]) -> list[tuple[int, int | None]]:
     """(number, time of arrival in ticks or None) of everything."""
     reports = [read(data) for data in datagrams]
     return [
-        (r.first + n & 0xFFFF, None if a is None else r.reference * 256 + a)
+        (r.base_sequence + n & 0xFFFF, None if a is None else r.reference * 256 + a)
         for r in reports
         for n, a in enumerate(r.arrivals)
     ]
+
+
+def due(recorder: FeedbackRecorder, now: int) -> list[bytes]:
+    return [feedback.serialize() for feedback in recorder.build(1, now)]
 
 
 # The packet.
@@ -93,7 +97,7 @@ def test_a_vector_of_one_bit_and_a_run_are_read() -> None:
     # Symbols 1 0 1 and nothing else, then a run of three small: numbers across the wrap.
     feedback = read(head + bytes.fromhex("a800 2003 01 02 03 04 05 000000"))
     assert feedback.arrivals == (1, None, 3, *[None] * 11, 6, 10, 15)
-    assert (feedback.first, feedback.reference, feedback.number) == (0xFFFE, 0xFFFFFF, 0xFF)
+    assert (feedback.base_sequence, feedback.reference, feedback.count) == (0xFFFE, 0xFFFFFF, 0xFF)
     with pytest.raises(PacketError):
         parse_compound(head + bytes.fromhex("a800 2000 2003 01 02 03 04 05 00"))  # a run of nothing
 
@@ -163,37 +167,37 @@ def test_reading_is_quick() -> None:
 
 
 def test_feedback_is_due_each_interval_and_only_with_news() -> None:
-    recorder = FeedbackRecorder(7, 8)
-    assert recorder.due(S) == []
-    recorder.received([(1, S), (2, S + 300)])
-    [data] = recorder.due(S + 500)
+    recorder = FeedbackRecorder(7)
+    assert due(recorder, S) == []
+    recorder.arrived([(1, S), (2, S + 300)])
+    [data] = due(recorder, S + 500)
     report = read(data)
-    assert (report.sender_ssrc, report.media_ssrc, report.number) == (7, 8, 0)
+    assert (report.sender_ssrc, report.media_ssrc, report.count) == (7, 1, 0)
     assert reported([data]) == [(1, S // TICK), (2, (S + 300) // TICK)]
-    recorder.received([(3, S + 600)])
-    assert recorder.due(S + 500 + INTERVAL - 1) == []
-    [data] = recorder.due(S + 500 + INTERVAL)
-    assert read(data).number == 1
+    recorder.arrived([(3, S + 600)])
+    assert due(recorder, S + 500 + INTERVAL * 4 // 5) == []
+    [data] = due(recorder, S + 500 + INTERVAL)
+    assert read(data).count == 1
     assert reported([data]) == [(3, (S + 600) // TICK)]
-    assert recorder.due(S + 10 * INTERVAL) == []
+    assert due(recorder, S + 10 * INTERVAL) == []
 
 
 def test_many_packets_do_not_wait() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(0, S)])
-    recorder.due(S)
-    recorder.received([(n, S + n) for n in range(1, AT_ONCE)])
-    assert recorder.due(S + MS) == []
-    recorder.received([(AT_ONCE, S + AT_ONCE)])
-    assert len(reported(recorder.due(S + MS))) == AT_ONCE
+    recorder.arrived([(0, S)])
+    due(recorder, S)
+    recorder.arrived([(n, S + n) for n in range(1, AT_ONCE)])
+    assert due(recorder, S + MS) == []
+    recorder.arrived([(AT_ONCE, S + AT_ONCE)])
+    assert len(reported(due(recorder, S + MS))) == AT_ONCE
 
 
 def test_what_is_missing_between_two_pieces_of_feedback_is_lost() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(65530, S)])
-    recorder.due(S)
-    recorder.received([(1, S + MS)])
-    assert reported(recorder.due(S + S)) == [
+    recorder.arrived([(65530, S)])
+    due(recorder, S)
+    recorder.arrived([(1, S + MS)])
+    assert reported(due(recorder, S + S)) == [
         *[(n & 0xFFFF, None) for n in range(65531, 65537)],
         (1, (S + MS) // TICK),
     ]
@@ -201,54 +205,54 @@ def test_what_is_missing_between_two_pieces_of_feedback_is_lost() -> None:
 
 def test_what_was_overtaken_is_reported_late_and_takes_nothing_back() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(1, S), (3, S + MS), (4, S + MS)])
-    assert dict(reported(recorder.due(S + MS)))[2] is None
-    recorder.received([(2, S + 20 * MS), (5, S + 21 * MS)])
-    found = dict(reported(recorder.due(S + 200 * MS)))
+    recorder.arrived([(1, S), (3, S + MS), (4, S + MS)])
+    assert dict(reported(due(recorder, S + MS)))[2] is None
+    recorder.arrived([(2, S + 20 * MS), (5, S + 21 * MS)])
+    found = dict(reported(due(recorder, S + 200 * MS)))
     assert found[2] == (S + 20 * MS) // TICK
     assert None not in found.values(), "3 and 4 had arrived"
 
 
 def test_a_packet_that_comes_twice_counts_once() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(1, S), (1, S + MS), (2, S + MS)])
-    assert reported(recorder.due(S + MS)) == [(1, S // TICK), (2, (S + MS) // TICK)]
-    recorder.received([(2, S + 2 * MS)])
-    assert recorder.due(S + S) == []
+    recorder.arrived([(1, S), (1, S + MS), (2, S + MS)])
+    assert reported(due(recorder, S + MS)) == [(1, S // TICK), (2, (S + MS) // TICK)]
+    recorder.arrived([(2, S + 2 * MS)])
+    assert due(recorder, S + S) == []
     assert recorder.duplicates == 2
 
 
 def test_an_outage_is_not_told_in_full() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(0, S)])
-    recorder.due(S)
-    recorder.received([(30_000, 2 * S)])
-    found = reported(recorder.due(3 * S))
+    recorder.arrived([(0, S)])
+    due(recorder, S)
+    recorder.arrived([(30_000, 2 * S)])
+    found = reported(due(recorder, 3 * S))
     assert found[-1] == (30_000, 2 * S // TICK)
     assert len(found) <= MAX_GAP + 1
-    recorder.received([(100, 3 * S)])
-    assert recorder.due(4 * S) == []
+    recorder.arrived([(100, 3 * S)])
+    assert due(recorder, 4 * S) == []
     assert recorder.too_old == 1
 
 
 def test_a_long_pause_does_not_fit_into_one_feedback() -> None:
     recorder = FeedbackRecorder(1, interval=60 * S)
-    recorder.due(0)
-    recorder.received([(1, S), (2, 20 * S), (3, 20 * S), (4, 21 * S)])
-    datagrams = recorder.due(61 * S)
+    due(recorder, 0)
+    recorder.arrived([(1, S), (2, 20 * S), (3, 20 * S), (4, 21 * S)])
+    datagrams = due(recorder, 61 * S)
     assert len(datagrams) == 2
     assert reported(datagrams) == [(1, 4000), (2, 80_000), (3, 80_000), (4, 84_000)]
 
 
 def test_the_reference_time_wraps() -> None:
     recorder = FeedbackRecorder(1)
-    recorder.received([(1, WRAP - MS), (2, WRAP + MS)])
-    [data] = recorder.due(WRAP + MS)
+    recorder.arrived([(1, WRAP - MS), (2, WRAP + MS)])
+    [data] = due(recorder, WRAP + MS)
     report = read(data)
     assert report.reference == 0xFFFFFF
     assert reported([data]) == [(1, (WRAP - MS) // TICK), (2, (WRAP + MS) // TICK)]
-    recorder.received([(3, WRAP + 100 * MS)])
-    [data] = recorder.due(WRAP + S)
+    recorder.arrived([(3, WRAP + 100 * MS)])
+    [data] = due(recorder, WRAP + S)
     assert (read(data).reference, reported([data])) == (1, [(3, 400)])
 
 
@@ -256,8 +260,8 @@ def test_the_count_of_feedback_wraps() -> None:
     recorder = FeedbackRecorder(1)
     numbers = []
     for n in range(258):
-        recorder.received([(n, n * S)])
-        numbers += [read(data).number for data in recorder.due(n * S)]
+        recorder.arrived([(n, n * S)])
+        numbers += [read(data).count for data in due(recorder, n * S)]
     assert numbers == [n & 0xFF for n in range(258)]
 
 
@@ -276,9 +280,9 @@ def test_any_arrivals_are_reported_within_bounds(steps: list[tuple[list[tuple[in
     told: set[tuple[int, int]] = set()
     for arrivals, elapsed in steps:
         now += elapsed
-        recorder.received(arrivals)
+        recorder.arrived(arrivals)
         told |= {(number, time // TICK) for number, time in arrivals}
-        datagrams = recorder.due(now)
+        datagrams = due(recorder, now)
         assert all(len(data) <= MAX_FEEDBACK_SIZE for data in datagrams)
         found = reported(datagrams)
         assert len(found) <= MAX_GAP + 1
@@ -297,9 +301,9 @@ def test_every_packet_is_reported_as_it_came(first: int, seed: int, count: int, 
     waiting = came
     while waiting or now < S + 3 * S:
         now += 10 * MS
-        recorder.received([p for p in waiting if p[1] <= now])
+        recorder.arrived([p for p in waiting if p[1] <= now])
         waiting = [p for p in waiting if p[1] > now]
-        for number, ticks in reported(recorder.due(now)):
+        for number, ticks in reported(due(recorder, now)):
             assert told.get(number) in (None, ticks), "an arrival is not taken back"
             told[number] = ticks
     assert {n: t for n, t in told.items() if t is not None} == {n: t // TICK for n, t in came}

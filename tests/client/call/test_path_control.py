@@ -67,10 +67,10 @@ class FarEnd:
                 self._under_way.append((self._free + 0.02, number))
             arrived = [(n, int(at * 1e6)) for at, n in self._under_way if at <= self.now]
             self._under_way = self._under_way[len(arrived) :]
-            self._recorder.received(arrived)
-            for feedback in self._recorder.due(int(self.now * 1e6)):
-                for packet in parse_compound(feedback) if self.acknowledging else ():
-                    self.control.handle_rtcp(packet, self.now)
+            self._recorder.arrived(arrived)
+            for feedback in self._recorder.build(1, int(self.now * 1e6)):
+                if self.acknowledging:
+                    self.control.handle_rtcp(feedback, self.now)
             assert self.control.tick(self.now) == [], "nothing came to acknowledge"
             rate = self.control.picture_rate(self.now)
             if rate is not None:
@@ -151,7 +151,7 @@ def test_what_comes_is_acknowledged() -> None:
     [data] = control.tick(5.1)
     [feedback] = parse_compound(data)
     assert isinstance(feedback, TransportFeedback)
-    assert (feedback.sender_ssrc, feedback.first) == (MICROPHONE, 7)
+    assert (feedback.sender_ssrc, feedback.base_sequence) == (MICROPHONE, 7)
     assert [a is None for a in feedback.arrivals] == [False, False, True, False]
     assert control.tick(5.15) == []
 
@@ -281,5 +281,5 @@ async def test_a_path_numbers_what_it_sends_and_tells_what_it_got(
     transport.callbacks["on_rtp"](packet.serialize(), now)
     path.tick(now)
     told = [p for data in transport.rtcp[before:] for p in parse_compound(data)]
-    assert [p.first for p in told if isinstance(p, TransportFeedback)] == [300]
+    assert [p.base_sequence for p in told if isinstance(p, TransportFeedback)] == [300]
     await path.close()

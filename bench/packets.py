@@ -104,7 +104,7 @@ def _forwarding_cases() -> Iterator[tuple[str, Call, Call | None]]:
     numbers = iter(range(1 << 40))
     rewriter, nack, reception = StreamRewriter(), NackTracker(), ReceptionStatistics(90000)
     cache: PacketCache[bytes] = PacketCache()
-    yield "rewrite", lambda: rewriter.rewrite(next(numbers) & 0xFFFF, 1, 2, None, 0.0), None
+    yield "rewrite", lambda: rewriter.rewrite(next(numbers) & 0xFFFF, 1, 2, None, 0), None
     others = iter(range(1 << 40))
     yield "NACK tracker", lambda: nack.received(next(others) & 0xFFFF, 0.0), None
     arrivals = iter(range(1 << 40))

@@ -341,4 +341,6 @@ COUNTERS: Final = (
     "send-buffer-full",
     "unreachable",
     "unsendable",
+    "received-octets",
+    "sent-octets",
 )

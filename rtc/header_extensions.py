@@ -10,7 +10,13 @@ from rtc.errors import PacketError
 MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 9143
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+#: Which encoding of a source a packet is of, or repairs (RFC 8852).
+RID: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+#: Numbers all packets of a path (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 TRANSPORT_WIDE: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+#: Which layers a frame is of and needs (AV1 RTP specification, appendix A).
+DEPENDENCY: Final = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
 #: The wire value of digital silence.
 SILENCE: Final = 127

@@ -1,19 +1,20 @@
-"""One peer's ICE + DTLS + SRTP path: the one place that knows aiortc's and aioice's inside.
+"""One peer's ICE + DTLS + SRTP path. With rtc/server_transport.py, which has the server's end, the one place
+that knows aiortc's and aioice's inside.
 
 What is used of their private names is listed here and pinned by tests/rtc/test_transport_contract.py:
 
 - `RTCDtlsTransport`: `_recv`/`_send`/`role`/`state` of the ICE object, `_set_role`, `_rx_srtp`, `_tx_srtp`,
-  `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`
-- `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`, `_local_candidates`,
-  `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`, `remote_is_lite`
-- aioice `StunProtocol.transport`, and that asyncio and uvloop look up `datagram_received` for each datagram
+  `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`,
+  `_srtp_profiles` with `openssl_profile`, `key_length`, `salt_length`, `get_key_and_salt`, `_set_state`,
+  `State` - `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`,
+  `_local_candidates`, `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`,
+  `remote_is_lite` - aioice `StunProtocol.transport`, and that asyncio and uvloop look up
+  `datagram_received` for each datagram
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -26,8 +27,8 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDt
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
+from rtc.local_addresses import local_addresses_towards
 from rtc.sdp import Candidate, TransportParameters
-from rtc.udp_mux import MuxLink
 
 #: Seconds for the first connectivity check, and for the DTLS handshake. More waits for very slow networks,
 #: less frees the place of a peer that never comes sooner.
@@ -80,29 +81,6 @@ class _Dtls(RTCDtlsTransport):
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self.on_rtcp(data, time.monotonic())
-
-
-class ServerLink:
-    """The server's end: a share of the one UDP port."""
-
-    def __init__(self, link: MuxLink, candidates: list[Candidate]) -> None:
-        self._link = link
-        self._candidates = candidates
-        self.ufrag, self.password = link.ufrag, link.password
-        self.send = link.send
-
-    def candidates(self) -> list[Candidate]:
-        return self._candidates
-
-    async def establish(self, remote: TransportParameters) -> MuxLink:
-        await self._link.wait_ready(CONNECT_TIMEOUT_S)
-        return self._link
-
-    def take_media(self, sink: Callable[[bytes], None]) -> None:
-        self._link.media_sink = sink
-
-    async def close(self) -> None:
-        self._link.close()
 
 
 class ClientLink:
@@ -178,7 +156,7 @@ class PeerTransport:
 
     def __init__(
         self,
-        link: ServerLink | ClientLink,
+        link: ClientLink,
         certificate: Certificate,
         *,
         on_rtp: PacketSink,
@@ -207,7 +185,7 @@ class PeerTransport:
             fingerprint=self._certificate.fingerprint,
             setup=setup,
             candidates=self._link.candidates(),
-            ice_lite=isinstance(self._link, ServerLink),
+            ice_lite=False,
         )
 
     async def connect(self, remote: TransportParameters, *, dtls_role: str) -> None:
@@ -294,7 +272,7 @@ class DataChannels:
 
     MAX_MESSAGE_BYTES = 65536
 
-    def __init__(self, dtls: _Dtls, on_channel: Callable[[RTCDataChannel], None] | None) -> None:
+    def __init__(self, dtls: RTCDtlsTransport, on_channel: Callable[[RTCDataChannel], None] | None) -> None:
         self._sctp = RTCSctpTransport(dtls)
         if on_channel is not None:
             self._sctp.on("datachannel", on_channel)
@@ -307,22 +285,6 @@ class DataChannels:
 
     async def close(self) -> None:
         await self._sctp.stop()
-
-
-def local_addresses_towards(hosts: list[str]) -> list[str]:
-    """Our addresses from which the system would reach `hosts`, without sending anything."""
-    found: list[str] = []
-    for host in hosts:
-        try:
-            family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((host, 9))
-                address = str(probe.getsockname()[0])
-        except (OSError, ValueError):
-            continue
-        if address not in found:
-            found.append(address)
-    return found
 
 
 def _to_aiortc(candidate: Candidate) -> RTCIceCandidate:

@@ -112,6 +112,11 @@ def is_key_frame(data: bytes) -> bool:
     return len(data) >= 10 and not data[0] & 1 and data[3:6] == _START_CODE
 
 
+def frame_height(data: bytes) -> int | None:
+    """Height in pixels of a key frame from its first bytes; None for other data (RFC 6386 section 9.1)."""
+    return int.from_bytes(data[8:10], "little") & 0x3FFF if is_key_frame(data) else None
+
+
 def starts_key_frame(payload: bytes) -> bool:
     """True when this payload, descriptor included, is the first of a key frame. Never raises."""
     if not payload or payload[0] & 0x17 != 0x10:  # start of partition 0

@@ -7,21 +7,25 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from rtc import collector
 from rtc.invitation import Invitation
 from rtc.signalling import MAX_MESSAGE_BYTES
-from rtc.udp_mux import bind
+from rtc.socket_address import bind
 from server_lite.app import create_app
 from server_lite.config import Settings
 from server_lite.doorkeeper import Doorkeeper
+from server_lite.http_api import MAX_DRAIN_S
+from server_lite.load import NO_MARKS, LoadMarks
 from server_lite.metrics import Tally
 from server_lite.state import ServerState
 
@@ -38,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         udp_port=options.udp_port,
         advertise=tuple(options.advertise),
         state_file=options.state,
+        # The desktop program's server stops when told to; it has nowhere to send people.
+        drain_s=0.0 if options.announce else options.drain,
+        forwarding=options.forwarding,
+        workers=options.workers,
+        load=NO_MARKS if options.never_shed else LoadMarks(),
     )
     _raise_file_limit()
     listener = _bound(_listen, settings.host, settings.port, "--port")
@@ -64,11 +73,29 @@ class HearthServer(uvicorn.Server):
         super().__init__(config)
         self.app = state_of
         self.ready = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._loop = asyncio.get_running_loop()
+            self.hearth.drainer.when_over = self._drained
             self.ready.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first SIGTERM lets meetings come to their end, if they are given time; a second one stops."""
+        if sig == signal.SIGTERM and self._loop is not None and not self.should_exit:
+            state = self.hearth
+            if state.meetings.draining:
+                self.should_exit = True
+                return
+            if state.settings.drain_s > 0:
+                self._loop.call_soon_threadsafe(state.drainer.begin, state.settings.drain_s)
+                return
+        super().handle_exit(sig, frame)
+
+    def _drained(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn would close every socket with no word of why before it tells the application.
@@ -132,7 +159,7 @@ def _announce_to_parent(server: HearthServer, listener: socket.socket, title: st
     line = {
         "url": f"http://{reach}:{port}",
         "port": port,
-        "udp_port": state.port.mux.port,
+        "udp_port": state.host.udp_port,
         "owner_key": state.settings.owner_key.reveal(),
         "pid": os.getpid(),
     }
@@ -144,7 +171,7 @@ def _invite(server: HearthServer, listener: socket.socket, title: str) -> None:
     state = server.hearth
     remembered = state.meetings.invitations()
     invitation = remembered[0] if remembered else state.meetings.open(title).invitation
-    print(f"Hearth is ready at {invitation.http_url} (media: UDP port {state.port.mux.port}).")
+    print(f"Hearth is ready at {invitation.http_url} (media: UDP port {state.host.udp_port}).")
     print_invitation(invitation)
     print("Stop with Ctrl+C.", flush=True)
 
@@ -218,6 +245,13 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MAX_DRAIN_S:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MAX_DRAIN_S:.0f} seconds")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hearth serve", description="Hearth's server, alone.")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
@@ -232,6 +266,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--title", default="Meeting", help="title of the meeting that is opened")
     parser.add_argument("--state", type=Path, metavar="FILE", help="remember meetings over a restart")
+    parser.add_argument(
+        "--drain",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="after a first SIGTERM let meetings go on for so long and begin no others (default: 0)",
+    )
+    parser.add_argument(
+        "--forwarding",
+        choices=("auto", "native", "python"),
+        default=os.environ.get("HEARTH_FORWARDING", "auto"),
+        help="how packets are forwarded: in C where that is built, else in Python (default: auto)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(65),
+        default=0,
+        metavar="N",
+        help="processes that carry media, on one address (default: 0, this one alone)",
+    )
+    parser.add_argument(
+        "--never-shed",
+        action="store_true",
+        help="for benches: leave out no picture and refuse no meeting, whatever the load",
+    )
     parser.add_argument(
         "--announce",
         action="store_true",

@@ -13,11 +13,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rtc.signalling import ProtocolError
+from rtc.socket_address import bind
 from rtc.transport import Certificate
-from rtc.udp_mux import UdpMux, bind
+from rtc.udp_mux import UdpMux
 from server_lite import http_api
 from server_lite.addresses import media_addresses
 from server_lite.config import Settings
+from server_lite.drain import Drainer
+from server_lite.media_host import LocalHost, MediaHost, host_sampler
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
 from server_lite.peer import MediaPort
@@ -25,6 +28,7 @@ from server_lite.signalling import SignallingConnection
 from server_lite.state import ServerState
 from server_lite.version import VERSION
 from server_lite.web_files import HEADERS, add_web_files
+from server_lite.workers import WorkerHost
 
 
 def create_app(
@@ -41,20 +45,23 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        mux = await UdpMux.on(udp_socket or bind(settings.host, settings.udp_port))
-        certificate = await asyncio.to_thread(Certificate)
-        candidates = mux.candidates(media_addresses(settings.host, settings.advertise))
-        port = MediaPort(mux, candidates, certificate)
+        host = await open_host(settings, udp_socket or bind(settings.host, settings.udp_port))
 
         def where() -> tuple[str, int]:
             return invitation_host(settings), tcp_port or settings.port
 
-        app.state.hearth = ServerState(settings, port, Meetings(settings, port, where), tally)
+        meetings = Meetings(settings, host, where)
+        drainer = Drainer(meetings, settings.drain_notice_s)
+        sampling = asyncio.get_running_loop().create_task(host_sampler(meetings.load, host).run())
+        app.state.hearth = ServerState(settings, host, meetings, tally, meetings.load, drainer)
         try:
             yield
         finally:
-            await app.state.hearth.meetings.close()
-            await mux.close()
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
+            await drainer.close()
+            await meetings.close()
+            await host.close()
 
     app = FastAPI(title="Hearth server", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(http_api.router)
@@ -91,6 +98,20 @@ def create_app(
         return response
 
     return app
+
+
+async def open_host(settings: Settings, udp_socket: socket.socket) -> MediaHost:
+    """Media in this process over `udp_socket`, or in workers at its address. Raises OSError."""
+    if settings.workers > 1:
+        with udp_socket:
+            udp_port = udp_socket.getsockname()[1]
+        workers = WorkerHost(settings, udp_port, settings.workers)
+        await workers.start()
+        return workers
+    mux = await UdpMux.on(udp_socket, kind=settings.forwarding)
+    certificate = await asyncio.to_thread(Certificate)
+    candidates = mux.candidates(media_addresses(settings.host, settings.advertise))
+    return LocalHost(MediaPort(mux, candidates, certificate), settings)
 
 
 def invitation_host(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field, ValidationError
 
@@ -18,12 +18,18 @@ from server_lite.version import VERSION
 router = APIRouter()
 
 MAX_BODY_BYTES = 4096
+#: Seconds, a day: a longer wait is a server that was forgotten.
+MAX_DRAIN_S = 86_400.0
+#: Seconds of a drain for which nobody said any. Longer disturbs fewer meetings.
+USUAL_DRAIN_S = 3600.0
 #: Seconds for a request's body to arrive.
 BODY_TIMEOUT_S = 10.0
 _STATUS = {
     "token-wrong": 404,
     "key-wrong": 403,
     "rooms-full": 503,
+    "overloaded": 503,
+    "draining": 503,
     "state-not-saved": 503,
     "body-too-large": 413,
     "body-too-slow": 408,
@@ -57,18 +63,36 @@ class OpenedRoom(RoomView):
     code: str
 
 
+class Drain(BaseModel):
+    """How long meetings may go on; what the settings say, or an hour, if it is not said."""
+
+    seconds: float | None = Field(default=None, ge=0, le=MAX_DRAIN_S)
+
+
+class DrainView(BaseModel):
+    """How far the end is: it comes when the last member has left, and at the latest after `seconds_left`."""
+
+    seconds_left: float
+    members: int
+
+
 Authorization = Annotated[str, Header(max_length=300)]
 
 
 @router.get("/healthz")
-async def health() -> dict[str, object]:
-    return {"status": "ok", "version": VERSION, "protocol": list(PROTOCOL_VERSIONS)}
+async def health(request: Request, response: Response) -> dict[str, object]:
+    """503 while the server drains, so that a load balancer sends nobody new."""
+    state: ServerState = request.app.state.hearth
+    draining = state.meetings.draining
+    response.status_code = 503 if draining else 200
+    status = "draining" if draining else "ok"
+    return {"status": status, "version": VERSION, "protocol": list(PROTOCOL_VERSIONS)}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def prometheus(request: Request) -> str:
     state: ServerState = request.app.state.hearth
-    return metrics.render(state.tally, state.port.mux, state.meetings)
+    return metrics.render(state.tally, state.host.counts(), state.meetings, state.load)
 
 
 @router.post("/api/rooms", status_code=201)
@@ -90,6 +114,25 @@ async def open_room(request: Request, authorization: Authorization = "") -> Open
         link=opened.invitation.link,
         code=opened.invitation.code,
     )
+
+
+@router.post("/api/drain", status_code=202)
+async def drain(request: Request, authorization: Authorization = "") -> DrainView:
+    """Lets meetings come to their end and then stops; asked again, it changes the time that is left."""
+    state: ServerState = request.app.state.hearth
+    if _bearer(authorization) != state.settings.owner_key:
+        raise ProtocolError("key-wrong", "Only the owner of this server can stop it.")
+    try:
+        wanted = Drain.model_validate_json(await _body(request) or b"{}")
+    except ValidationError:
+        raise ProtocolError(
+            "body-invalid", f'Send {{"seconds": ...}} with 0 to {MAX_DRAIN_S:.0f}, or nothing.'
+        ) from None
+    seconds = wanted.seconds
+    if seconds is None:
+        seconds = state.settings.drain_s or USUAL_DRAIN_S
+    state.drainer.begin(seconds)
+    return DrainView(seconds_left=seconds, members=state.meetings.members())
 
 
 @router.get("/api/rooms/{room}")

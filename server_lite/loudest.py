@@ -36,6 +36,8 @@ class LoudestVoices:
     def __init__(self) -> None:
         self._voices: dict[str, _Voice] = {}
         self._chosen: set[str] = set()
+        #: Grows whenever the choice changes.
+        self.version = 0
 
     @property
     def chosen(self) -> frozenset[str]:
@@ -55,11 +57,14 @@ class LoudestVoices:
             return False
         voice.since = now
         self._chosen.add(member)
+        self.version += 1
         return True
 
     def forget(self, member: str) -> None:
         self._voices.pop(member, None)
-        self._chosen.discard(member)
+        if member in self._chosen:
+            self._chosen.discard(member)
+            self.version += 1
 
     def _heard(self, member: str, loudness: float, now: float) -> _Voice:
         voice = self._voices.get(member)

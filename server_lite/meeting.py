@@ -1,26 +1,23 @@
-"""A room at work: carries out what `Room` and `Router` decide, over connections and media paths."""
+"""A room at work: carries out what `Room` decides, over connections and the room's media."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from rtc.rtp import is_rtcp
 from rtc.signalling import Message, ProtocolError, media
 from server_lite import room as events
-from server_lite.negotiation import Plan, agreed_sources
-from server_lite.peer import MediaPort, Peer
+from server_lite.media_room import Accepted, Agreement, Events, MediaSnapshot
+from server_lite.negotiation import agreed_sources
 from server_lite.room import Event, Room
-from server_lite.router import Router, Send
 
 log = logging.getLogger(__name__)
 
-#: Seconds between ticks of the router: how late a repair or a key frame may be asked for. Lower costs CPU
-#: even in quiet rooms.
-TICK_S = 0.02
+#: Seconds between looks at who has been lost for too long. Longer keeps dead tiles on the screen.
+TICK_S = 0.1
 
 
 class Connection(Protocol):
@@ -31,20 +28,39 @@ class Connection(Protocol):
     def close(self, code: str, sentence: str) -> None: ...
 
 
-class Meeting:
-    """One room with its media."""
+class Media(Protocol):
+    """A room's media, in this process or in another (MediaRoom tells what each does)."""
 
-    def __init__(self, room: Room, router: Router, port: MediaPort) -> None:
-        self.room, self.router = room, router
-        self._port = port
-        self._peers: dict[str, Peer] = {}
+    async def accept(self, member: str, offer: media.Offer) -> Accepted: ...
+
+    async def commit(self, member: str, agreement: Agreement) -> str: ...
+
+    def abandon(self, member: str) -> None: ...
+
+    def select(self, member: str, wanted: Mapping[str, str | None]) -> None: ...
+
+    def view(self, member: str, sizes: Mapping[str, int], main: str | None) -> None: ...
+
+    def pause(self, producer: str, paused: bool) -> None: ...
+
+    def remove(self, member: str) -> None: ...
+
+    def snapshot(self) -> MediaSnapshot: ...
+
+    def dump(self) -> dict[str, object]: ...
+
+    async def close(self) -> None: ...
+
+
+class Meeting:
+    """One room with its media. `open_media(meeting)` makes the media, which tells `meeting` what happens."""
+
+    def __init__(self, room: Room, open_media: Callable[[Events], Media]) -> None:
+        self.room = room
+        self.media = open_media(self)
         self._connections: dict[str, Connection] = {}
-        self._wanted: dict[str, dict[str, str | None]] = {}  # member -> mid -> producer
-        self._plans: dict[str, Plan] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._sections: dict[str, set[str]] = {}  # member -> mids in which it receives
         self._ticker: asyncio.Task[None] | None = None
-        self._speaker: str | None = None
-        self.undecryptable = 0  # packets of members who left
 
     def join(self, event: events.Join, connection: Connection) -> str:
         """Lets somebody in; returns the member's id. Raises ProtocolError."""
@@ -55,17 +71,14 @@ class Meeting:
         self._connections[admitted.member] = connection
         if old is not None:
             old.close("replaced", "You joined again from elsewhere.")
-        if admitted.member not in self._peers:
-            self._peers[admitted.member] = self._new_peer(admitted.member)
         if self._ticker is None:
             self._ticker = asyncio.get_running_loop().create_task(self._tick())
-        self._carry_out(effects, now)
+        self._carry_out(effects)
         return admitted.member
 
     def happened(self, event: Event) -> None:
         """Anything but a join. Raises ProtocolError where the room refuses it."""
-        now = time.monotonic()
-        self._carry_out(self.room.handle(event, now), now)
+        self._carry_out(self.room.handle(event, time.monotonic()))
 
     def connection_lost(self, member: str, connection: Connection) -> None:
         """The signalling connection broke, unless another one has taken over already."""
@@ -73,55 +86,64 @@ class Meeting:
             del self._connections[member]
             self.happened(events.ConnectionLost(member))
 
-    def offer(self, member: str, offer: media.Offer) -> media.Answer:
+    async def offer(self, member: str, offer: media.Offer) -> media.Answer:
         """Answers an offer and starts what it agrees on. Raises ProtocolError; then nothing was changed."""
-        peer = self._peers[member]
-        acceptance = peer.accept(offer)
-        plan = acceptance.plan
-        now = time.monotonic()
+        accepted = await self.media.accept(member, offer)
+        if member not in self.room:
+            self.media.remove(member)
+            raise ProtocolError("left", "You left the meeting.", offer.id)
         try:
-            sources = agreed_sources(plan, {s.mid: s.source for s in offer.send})
-            effects = self.room.handle(events.Publish(member, sources), now)
+            sources = agreed_sources(accepted.producers, {s.mid: s.source for s in offer.send})
+            effects = self.room.handle(events.Publish(member, sources), time.monotonic())
         except ProtocolError:
-            peer.abandon(acceptance)
+            self.media.abandon(member)
             raise
         published = next(e for e in effects if isinstance(e, events.Published))
-        peer.commit(acceptance)
-        self._plans[member] = plan
-        self._wanted[member] = {r.mid: r.producer for r in offer.receive}
-        for ended in published.ended:  # first: what begins may use the same SSRC
-            self.router.remove_producer(ended)
-        for producer in plan.producers:
-            self.router.add_producer(
-                published.producers[producer.mid], member, producer, restarted=acceptance.fresh
-            )
-        self._carry_out(effects, now)
-        if peer.connected:
-            self._start_receiving(member)
-        else:
-            self.router.set_consumers(member, ())
-        return media.Answer(re=offer.id, sdp=str(plan.answer), producers=published.producers)
+        wanted = {r.mid: r.producer for r in offer.receive}
+        self._sections[member] = set(wanted)
+        agreement = Agreement(published.producers, dict(sources), tuple(published.ended), wanted)
+        sdp = await self.media.commit(member, agreement)
+        self._carry_out(effects)
+        return media.Answer(re=offer.id, sdp=sdp, producers=published.producers)
 
     def select(self, member: str, wanted: Iterable[media.Receiving]) -> None:
         """Other producers into sections that exist. Raises ProtocolError for a section that does not."""
-        sections = self._wanted.get(member, {})
-        items = list(wanted)
-        for item in items:
-            if item.mid not in sections:
-                raise ProtocolError("section-unknown", f"There is no receiving section {item.mid!r}.")
-        for item in items:
-            sections[item.mid] = item.producer
-        if self._peers[member].connected:
-            self._show(member)
+        sections = self._sections.get(member, set())
+        items = {item.mid: item.producer for item in wanted}
+        for mid in items:
+            if mid not in sections:
+                raise ProtocolError("section-unknown", f"There is no receiving section {mid!r}.")
+        self.media.select(member, items)
+
+    def view(self, member: str, sizes: Mapping[str, int], main: str | None) -> None:
+        """What the member shows, and how large."""
+        self.media.view(member, sizes, main)
+
+    def speaker_changed(self, member: str | None) -> None:
+        self.happened(events.SpeakerChanged(member))
+
+    def states_changed(self, member: str, states: Mapping[str, tuple[str, str]]) -> None:
+        """Tells a member which of its pictures are lowered or paused, and why."""
+        connection = self._connections.get(member)
+        if connection is None:
+            return
+        for producer, (state, reason) in states.items():
+            connection.tell(
+                media.Forwarded.model_validate({"producer": producer, "state": state, "reason": reason})
+            )
+
+    def voices_changed(self, member: str, voices: Mapping[str, str | None]) -> None:
+        """Tells a member whose voice its sections carry."""
+        connection = self._connections.get(member)
+        if connection is not None:
+            for mid, producer in voices.items():
+                connection.tell(media.Voice(mid=mid, producer=producer))
 
     def dump(self) -> dict[str, object]:
-        return {**self.room.dump(), "media": self.router.dump()}
+        return {**self.room.dump(), "media": self.media.dump()}
 
     def connected_members(self) -> int:
         return len(self._connections)
-
-    def dropped(self) -> int:
-        return self.undecryptable + sum(p.dropped for p in self._peers.values())
 
     async def close(self, code: str, sentence: str) -> None:
         for connection in list(self._connections.values()):
@@ -130,21 +152,9 @@ class Meeting:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
             self._ticker = None
-        await asyncio.gather(*(p.close() for p in self._peers.values()), *self._closing)
-        self._peers.clear()
+        await self.media.close()
 
-    def _new_peer(self, member: str) -> Peer:
-        def on_packet(packet: bytes, now: float) -> None:
-            self._deliver(self.router.handle_packet(member, packet, now))
-
-        return Peer(
-            self._port,
-            on_packet,
-            on_connected=lambda: self._start_receiving(member),
-            on_disconnected=lambda: self.router.set_consumers(member, ()),
-        )
-
-    def _carry_out(self, effects: Iterable[events.Effect], now: float) -> None:
+    def _carry_out(self, effects: Iterable[events.Effect]) -> None:
         for effect in effects:
             match effect:
                 case events.Tell():
@@ -152,57 +162,22 @@ class Meeting:
                     if connection is not None:
                         connection.tell(effect.message)
                 case events.PauseProducer():
-                    self._deliver(self.router.pause(effect.producer, effect.paused, now))
+                    self.media.pause(effect.producer, effect.paused)
                 case events.Gone():
                     self._remove(effect.member)
 
     def _remove(self, member: str) -> None:
-        self.router.remove_member(member)
-        self._wanted.pop(member, None)
-        self._plans.pop(member, None)
+        self.media.remove(member)
+        self._sections.pop(member, None)
         connection = self._connections.pop(member, None)
         if connection is not None:
             connection.close("left", "You left the meeting.")
-        peer = self._peers.pop(member, None)
-        if peer is not None:
-            self.undecryptable += peer.dropped
-            task = asyncio.get_running_loop().create_task(peer.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-    def _start_receiving(self, member: str) -> None:
-        # Not before the path is up: a key frame sent into the void would be missed.
-        plan = self._plans.get(member)
-        if plan is not None:
-            self.router.set_consumers(member, plan.consumers)
-            self._show(member)
-
-    def _show(self, member: str) -> None:
-        now = time.monotonic()
-        for mid, producer in self._wanted.get(member, {}).items():
-            self._deliver(self.router.show(member, mid, producer, now))
-
-    def _deliver(self, sends: list[Send]) -> None:
-        peers = self._peers
-        for send in sends:
-            peer = peers.get(send.member)
-            if peer is not None:
-                peer.send(send.packet, is_rtcp(send.packet))
-
-    def _time_passed(self, now: float) -> None:
-        self._deliver(self.router.tick(now))
-        self.happened(events.Tick())
-        if self.router.speaker.current != self._speaker:
-            self._speaker = self.router.speaker.current
-            self.happened(events.SpeakerChanged(self._speaker))
 
     async def _tick(self) -> None:
-        while True:
+        while len(self.room):
             await asyncio.sleep(TICK_S)
             try:
-                self._time_passed(time.monotonic())
-            except Exception:  # else lost members would stay for ever and nothing be repaired any more
+                self.happened(events.Tick())
+            except Exception:  # else lost members would stay for ever
                 log.exception("a tick of the meeting failed")
-            if not self._peers and not len(self.room):
-                self._ticker = None
-                return
+        self._ticker = None

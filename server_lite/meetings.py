@@ -16,12 +16,13 @@ from pathlib import Path
 from rtc.invitation import Invitation, new_token
 from rtc.secret import Secret
 from rtc.signalling import ProtocolError, session
+from server_lite import room as events
 from server_lite.config import Settings
+from server_lite.load import LoadManager
+from server_lite.media_host import MediaHost
 from server_lite.meeting import Meeting
 from server_lite.observers import Counters
-from server_lite.peer import MediaPort
 from server_lite.room import Room
-from server_lite.router import Router
 
 MAX_TITLE = 100
 #: The answer for a wrong token and for a wrong room is the same: nobody learns which rooms exist.
@@ -49,14 +50,17 @@ class Meetings:
     def __init__(
         self,
         settings: Settings,
-        port: MediaPort,
+        host: MediaHost,
         where: Callable[[], tuple[str, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._port, self._where, self._clock = settings, port, where, clock
+        self._settings, self._host, self._where, self._clock = settings, host, where, clock
         #: What went through meetings that are gone.
         self.ended = Counters()
-        self.ended_undecryptable = 0
+        #: Decides whether a meeting may begin.
+        self.load = LoadManager(settings.load)
+        #: Whether the server is about to stop: meetings go on, but none begins.
+        self.draining = False
         self._closing: set[asyncio.Task[None]] = set()
         self._opened: dict[str, Opened] = {}  # by room id
         self._by_token: dict[Secret, Opened] = {}
@@ -68,6 +72,7 @@ class Meetings:
 
     def open(self, title: str) -> Opened:
         """A new meeting. Where there is no place, the one that nobody was in for longest goes."""
+        self._hold_to_beginnings(None)
         if len(self._opened) >= self._settings.max_rooms:
             empty = [o for o in self._opened.values() if not len(o.meeting.room)]
             if not empty:
@@ -93,7 +98,25 @@ class Meetings:
         opened = self._by_token.get(hello.token)
         if opened is None or (hello.room is not None and hello.room != opened.meeting.room.id):
             raise ProtocolError("token-wrong", NOT_VALID, hello.id)
+        if not len(opened.meeting.room):
+            self._hold_to_beginnings(hello.id)
+        if hello.resume is None and self.members() >= self._settings.max_members_of_all:
+            raise ProtocolError(
+                "server-full",
+                f"This server holds {self._settings.max_members_of_all} people, and they are all there. "
+                "Try again later, or ask its host for another server.",
+                hello.id,
+            )
         return opened.meeting
+
+    def members(self) -> int:
+        """In all meetings, with those whose place is kept."""
+        return sum(len(o.meeting.room) for o in self._opened.values())
+
+    def announce(self, code: str, sentence: str) -> None:
+        """Everybody in every meeting is to read a sentence."""
+        for opened in list(self._opened.values()):
+            opened.meeting.happened(events.Announce(code, sentence))
 
     def by_token(self, token: Secret, room: str | None = None) -> Opened:
         opened = self._by_token.get(token)
@@ -110,12 +133,28 @@ class Meetings:
             await opened.meeting.close("server-stopping", "The meeting's server is stopping.")
         await asyncio.gather(*self._closing, return_exceptions=True)
 
+    def _hold_to_beginnings(self, re: int | None) -> None:
+        """Refuses a meeting that would begin now. One that has begun goes on, whatever happens."""
+        if self.draining:
+            raise ProtocolError(
+                "draining",
+                "This server is about to stop and begins no more meetings. "
+                "Try again in a few minutes, or use another server.",
+                re,
+            )
+        if not (self.load.limits.new_rooms and self._host.new_rooms):
+            raise ProtocolError(
+                "overloaded",
+                "This server has too much to do for another meeting. "
+                "Try again in a few minutes, or ask its host for a larger one.",
+                re,
+            )
+
     def _end(self, opened: Opened) -> None:
         """Forgets a meeting; its invitation is worth nothing from now on."""
         meeting = opened.meeting
         del self._opened[meeting.room.id], self._by_token[opened.invitation.token]
-        self.ended.add(meeting.router.counters)
-        self.ended_undecryptable += meeting.dropped()
+        self.ended.add(meeting.media.snapshot().counters)
         task = asyncio.get_running_loop().create_task(meeting.close("meeting-over", "The meeting is over."))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -129,10 +168,11 @@ class Meetings:
             session.Invitation(link=invitation.link, code=invitation.code),
             new_id=new_id,
             max_members=self._settings.max_members,
+            max_publishers=self._settings.max_publishers,
             lost_grace=self._settings.lost_grace_s,
             opened_at=self._clock(),
         )
-        meeting = Meeting(room, Router(self._settings.video_bitrate_cap), self._port)
+        meeting = Meeting(room, lambda events: self._host.open(room_id, events))
         opened = Opened(meeting, invitation)
         self._opened[room_id] = self._by_token[token] = opened
         return opened

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rtc.udp_mux import UdpMux
+from server_lite.load import LoadManager
+from server_lite.media_host import PortCounts
 from server_lite.meetings import Meetings
 
 
@@ -21,10 +22,11 @@ class Tally:
     decoders_opened: int = 0
 
 
-def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
+def render(tally: Tally, port: PortCounts, all_meetings: Meetings, load: LoadManager) -> str:
     """The text of /metrics; counts of rooms that are gone stay in it."""
     meetings = list(all_meetings)
-    all_counters = [all_meetings.ended, *(m.router.counters for m in meetings)]
+    snapshots = [meeting.media.snapshot() for meeting in meetings]
+    all_counters = [all_meetings.ended, *(s.counters for s in snapshots)]
     lines: list[str] = []
 
     def metric(name: str, kind: str, meaning: str, *values: tuple[str, float]) -> None:
@@ -39,6 +41,17 @@ def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
     metric(
         "members", "gauge", "Members with a connection.", ("", sum(m.connected_members() for m in meetings))
     )
+    metric("draining", "gauge", "1 while the server waits for its end.", ("", all_meetings.draining))
+    sample = load.sample
+    metric("load_packets_per_second", "gauge", "Datagrams in and out.", ("", round(sample.packets)))
+    metric("load_bits_per_second", "gauge", "Bits in and out.", ("", round(sample.bits)))
+    metric(
+        "load_delay_seconds", "gauge", "How late the event loop is.", ("", round(sample.delay_ms / 1000, 4))
+    )
+    metric("load_cores", "gauge", "Cores that the process uses.", ("", round(sample.cores, 3)))
+    metric("load_step", "gauge", "Steps in force that leave out pictures; 0 none.", ("", load.step))
+    metric("load_sheds_total", "counter", "Steps taken under load.", ("", load.sheds))
+    metric("load_recoveries_total", "counter", "Steps taken back.", ("", load.recoveries))
     for name, meaning in _ROUTER_COUNTERS.items():
         metric(f"{name}_total", "counter", meaning, ("", total(name)))
     metric(
@@ -56,24 +69,25 @@ def render(tally: Tally, mux: UdpMux, all_meetings: Meetings) -> str:
     )
     refusals = [(f'{{code="{code}"}}', float(n)) for code, n in sorted(tally.refusals.items())]
     metric("refusals_total", "counter", "Messages refused, by code.", *refusals)
-    dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(mux.dropped.items())]
-    failed = all_meetings.ended_undecryptable + sum(m.dropped() for m in meetings)
-    dropped.append(('{reason="not-decryptable"}', float(failed)))
+    dropped = [(f'{{reason="{reason}"}}', float(n)) for reason, n in sorted(port.dropped.items())]
     metric("datagrams_dropped_total", "counter", "Datagrams dropped, by reason.", *dropped)
-    metric("datagrams_in_total", "counter", "Datagrams received.", ("", mux.packets_in))
-    metric("datagrams_out_total", "counter", "Datagrams sent.", ("", mux.packets_out))
+    metric("packets_out_total", "counter", "RTP packets sent to receivers.", ("", port.forwarded))
+    metric("bytes_out_total", "counter", "Bytes of all datagrams sent.", ("", port.octets_out))
+    metric("datagrams_in_total", "counter", "Datagrams received.", ("", port.packets_in))
+    metric("datagrams_out_total", "counter", "Datagrams sent.", ("", port.packets_out))
     return "\n".join(lines) + "\n"
 
 
 _ROUTER_COUNTERS = {
     "packets_in": "Decrypted RTP and RTCP packets received.",
-    "packets_out": "RTP and RTCP packets forwarded or made.",
     "bytes_in": "Bytes of packets received.",
-    "bytes_out": "Bytes of packets sent.",
     "malformed": "Packets that could not be parsed.",
     "unknown_stream": "Packets of no agreed stream.",
     "muted": "Packets of muted sources, dropped.",
     "not_loudest": "Packets of sound in large rooms, dropped because others were louder.",
+    "over_cap": "Packets of members who sent too much, dropped.",
+    "member_pauses": "Pauses of members who sent too much.",
+    "room_pauses": "Pauses of members whose room sent too much.",
     "nacks_sent": "Packets asked for again.",
     "nacks_answered": "Packets sent again.",
     "key_frames_asked": "Key frames asked of senders.",

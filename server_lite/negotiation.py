@@ -6,33 +6,63 @@ those that are forwarded are kept, VP8 first, since every client decodes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rtc.header_extensions import AUDIO_LEVEL, MID
-from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
+from rtc.fanout import ExtensionIds
+from rtc.header_extensions import (
+    ABS_SEND_TIME,
+    AUDIO_LEVEL,
+    DEPENDENCY,
+    MID,
+    REPAIRED_RID,
+    RID,
+    TRANSPORT_WIDE,
+)
+from rtc.sdp import MAX_ENCODINGS, Codec, MediaSection, SessionDescription, TransportParameters
 from rtc.signalling import ProtocolError, media
 
-FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
-_PREFERENCE = {"vp8": 0, "h264": 1, "opus": 0}
-_KEPT_EXTENSIONS = (MID, AUDIO_LEVEL)
-#: kbit/s that a browser starts with instead of probing up from 300 for many seconds.
-_BROWSER_START_KBPS = 1000
+FEEDBACK = ("nack", "nack pli", "ccm fir")
+#: Feedback about bandwidth: the first of these that a peer offers is agreed on.
+_TRANSPORT_FEEDBACK, _OLD_FEEDBACK = "transport-cc", "goog-remb"
+#: Formats that are forwarded, the lower the earlier; sound keeps the order of the offer.
+_PREFERENCE = {"vp8": 0, "vp9": 1, "h264": 2, "av1": 3, "opus": 0, "red": 0}
+_LAYERED = ("vp9", "av1")  # these may carry a dependency descriptor
+_KEPT_EXTENSIONS = (MID, AUDIO_LEVEL, RID, REPAIRED_RID, TRANSPORT_WIDE)
+_FIELDS = {
+    MID: "mid",
+    RID: "rid",
+    REPAIRED_RID: "repaired_rid",
+    AUDIO_LEVEL: "level",
+    ABS_SEND_TIME: "send_time",
+    TRANSPORT_WIDE: "transport_wide",
+    DEPENDENCY: "dependency",
+}
+#: kbit/s that a browser starts with instead of probing up from 300 for many seconds: of one picture, and of
+#: one in several layers.
+_BROWSER_START_KBPS, _LAYERED_START_KBPS = 1000, 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One encoding: its name in header extensions, or the SSRCs that the offer gives it."""
+
+    rid: str
+    ssrc: int | None
+    rtx_ssrc: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerPlan:
-    """What arrives in one section. Codec names are upper case."""
+    """What arrives in one section. Codec names are upper case. Layers are in the order of the offer, which
+    tells nothing about their size."""
 
     mid: str
     kind: str
-    ssrcs: tuple[int, ...]  # media SSRCs if the offer names them
-    rtx_ssrcs: Mapping[int, int]  # RTX SSRC -> media SSRC
     codecs: Mapping[int, str]  # payload type -> name
     rtx_types: Mapping[int, int]  # RTX payload type -> payload type it repairs
     clock_rate: int
-    mid_extension: int | None
-    level_extension: int | None
+    layers: tuple[LayerPlan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +76,16 @@ class ConsumerPlan:
     codecs: Mapping[str, int]  # name -> payload type
     rtx_types: Mapping[int, int]  # payload type -> its RTX payload type
     clock_rate: int
-    mid_extension: int | None
-    level_extension: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer and the streams that it agrees on."""
+    """The answer and the streams that it agrees on. `extensions` holds for the whole path (RFC 9143)."""
 
     answer: SessionDescription
     producers: tuple[ProducerPlan, ...]
     consumers: tuple[ConsumerPlan, ...]
+    extensions: ExtensionIds
 
 
 def negotiate(
@@ -100,43 +129,89 @@ def negotiate(
             mine.direction = "sendonly"
             consumers.append(_consumer(mine, known.get(section.mid), new_ssrc))
         answer.sections.append(mine)
-    return Plan(answer, tuple(producers), tuple(consumers))
+    return Plan(answer, tuple(producers), tuple(consumers), _extension_ids(answer.sections))
 
 
-def agreed_sources(plan: Plan, claimed: Mapping[str, media.Source]) -> tuple[tuple[str, media.Source], ...]:
-    """(mid, source) of what really comes: sections that were refused send nothing. Raises ProtocolError
-    where a section is of another kind than its source."""
+def agreed_sources(
+    producers: Iterable[tuple[str, str]], claimed: Mapping[str, media.Source]
+) -> tuple[tuple[str, media.Source], ...]:
+    """(mid, source) of what really comes, from (mid, kind): sections that were refused send nothing. Raises
+    ProtocolError where a section is of another kind than its source."""
     sources: list[tuple[str, media.Source]] = []
-    for producer in plan.producers:
-        source = claimed[producer.mid]
-        if (source == "microphone") != (producer.kind == "audio"):
-            raise ProtocolError("sdp-mismatch", f"A {source} cannot be sent in a section of {producer.kind}.")
-        sources.append((producer.mid, source))
+    for mid, kind in producers:
+        source = claimed[mid]
+        if (source == "microphone") != (kind == "audio"):
+            raise ProtocolError("sdp-mismatch", f"A {source} cannot be sent in a section of {kind}.")
+        sources.append((mid, source))
     return tuple(sources)
 
 
 def _matching(section: MediaSection) -> MediaSection:
     """Our side of `section`: the codecs and extensions that both know."""
-    usable = [c for c in section.codecs if _is_forwarded(c, section.kind)]
+    usable = [c for c in section.codecs if _is_forwarded(c, section)]
     usable.sort(key=lambda c: _PREFERENCE[c.name.lower()])
+    wide = section.extension_id(TRANSPORT_WIDE) is not None
     codecs: list[Codec] = []
     for codec in usable:
-        feedback = FEEDBACK if section.kind == "video" else ()
-        codecs.append(replace(codec, feedback=feedback))
+        codecs.append(replace(codec, feedback=_feedback(codec, section.kind, wide)))
         rtx = section.rtx_for(codec.payload_type)
         if rtx is not None:
             codecs.append(replace(rtx, feedback=()))
-    extensions = {n: uri for n, uri in section.extensions.items() if uri in _KEPT_EXTENSIONS}
+    kept = [*_KEPT_EXTENSIONS]
+    if not any(_TRANSPORT_FEEDBACK in codec.feedback for codec in codecs):
+        # The one for the others: a peer that estimates by itself does so by the time of sending.
+        kept[kept.index(TRANSPORT_WIDE)] = ABS_SEND_TIME
+    if any(codec.name.lower() in _LAYERED for codec in codecs):
+        kept.append(DEPENDENCY)
+    extensions = {n: uri for n, uri in section.extensions.items() if uri in kept}
     return MediaSection(kind=section.kind, mid=section.mid, codecs=codecs, extensions=extensions)
 
 
-def _is_forwarded(codec: Codec, kind: str) -> bool:
+def _feedback(codec: Codec, kind: str, wide: bool) -> tuple[str, ...]:
+    """What both want to hear about packets of `codec`."""
+    own = FEEDBACK if kind == "video" else ()
+    if wide and _TRANSPORT_FEEDBACK in codec.feedback:
+        return (*own, _TRANSPORT_FEEDBACK)
+    return (*own, _OLD_FEEDBACK) if kind == "video" else own
+
+
+def _extension_ids(sections: Iterable[MediaSection]) -> ExtensionIds:
+    """One meaning for each id in all sections. Raises ProtocolError where an offer gives it two."""
+    meanings: dict[int, str] = {}
+    ids: dict[str, int] = {}
+    for section in sections:
+        for number, uri in section.extensions.items():
+            name = _FIELDS[uri]
+            if meanings.setdefault(number, uri) != uri or ids.setdefault(name, number) != number:
+                raise ProtocolError(
+                    "sdp-mismatch", f"Header extension {number} means different things in two sections."
+                )
+    return ExtensionIds(**ids)
+
+
+def _is_forwarded(codec: Codec, section: MediaSection) -> bool:
     name = codec.name.lower()
-    if kind == "audio":
-        return name == "opus" and codec.clock_rate == 48000
+    if section.kind == "audio":
+        if codec.clock_rate != 48000:
+            return False
+        return name == "opus" or (name == "red" and _wraps_opus(codec, section))
     if codec.clock_rate != 90000:
         return False
-    return name == "vp8" or (name == "h264" and codec.parameter("packetization-mode") == "1")
+    match name:
+        case "vp8" | "av1":
+            return True
+        case "vp9":
+            return codec.parameter("profile-id") in (None, "0")
+        case "h264":
+            return codec.parameter("packetization-mode") == "1"
+    return False
+
+
+def _wraps_opus(codec: Codec, section: MediaSection) -> bool:
+    """Whether redundant sound (RFC 2198) holds nothing but Opus."""
+    opus = {str(c.payload_type) for c in section.codecs if c.name.lower() == "opus"}
+    wrapped = codec.parameters.split("/")
+    return bool(codec.parameters) and all(payload_type.strip() in opus for payload_type in wrapped)
 
 
 def _require_direction(section: MediaSection, *allowed: str) -> None:
@@ -163,23 +238,29 @@ def _rtx_types(section: MediaSection) -> dict[int, int]:
 
 
 def _producer(offered: MediaSection, mine: MediaSection) -> ProducerPlan:
+    mine.rids = offered.rids[:MAX_ENCODINGS]
+    start = _LAYERED_START_KBPS if len(mine.rids) > 1 else _BROWSER_START_KBPS
     for i, codec in enumerate(mine.codecs):
         if codec.name.lower() == "vp8":
-            hint = f"x-google-start-bitrate={_BROWSER_START_KBPS}"
+            hint = f"x-google-start-bitrate={start}"
             joined = f"{codec.parameters};{hint}" if codec.parameters else hint
             mine.codecs[i] = replace(codec, parameters=joined)
-    repairs = {rtx: ssrc for ssrc, rtx in offered.rtx.items()}
     return ProducerPlan(
         mid=offered.mid,
         kind=offered.kind,
-        ssrcs=tuple(s for s in offered.ssrcs if s not in repairs),
-        rtx_ssrcs=repairs,
         codecs=_names(mine),
         rtx_types={rtx: pt for pt, rtx in _rtx_types(mine).items()},
         clock_rate=mine.codecs[0].clock_rate,
-        mid_extension=mine.extension_id(MID),
-        level_extension=mine.extension_id(AUDIO_LEVEL),
+        layers=_layers(offered, mine.rids),
     )
+
+
+def _layers(offered: MediaSection, rids: list[str]) -> tuple[LayerPlan, ...]:
+    if rids:  # browsers name no SSRCs then, and what an offer might name is of no use
+        return tuple(LayerPlan(rid, None, None) for rid in rids)
+    repairs = set(offered.rtx.values())
+    ssrcs = offered.simulcast or [s for s in offered.ssrcs if s not in repairs][:1]
+    return tuple(LayerPlan("", s, offered.rtx.get(s)) for s in ssrcs) or (LayerPlan("", None, None),)
 
 
 def _consumer(mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable[[], int]) -> ConsumerPlan:
@@ -200,6 +281,4 @@ def _consumer(mine: MediaSection, known: ConsumerPlan | None, new_ssrc: Callable
         codecs={name: pt for pt, name in reversed(_names(mine).items())},
         rtx_types=rtx_types,
         clock_rate=mine.codecs[0].clock_rate,
-        mid_extension=mine.extension_id(MID),
-        level_extension=mine.extension_id(AUDIO_LEVEL),
     )

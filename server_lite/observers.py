@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rtc.fanout import Record
+    from server_lite.layer import Layer
 
 #: Seconds over which loudness is averaged. Longer ignores coughs; shorter follows quick exchanges.
 _SMOOTHING_S = 0.4
@@ -14,6 +19,16 @@ _TAKE_OVER_S = 0.6
 #: Below this loudness, in dBov, nobody speaks.
 _VOICE_FLOOR_DBOV = -50.0
 _SILENT_DBOV = -127.0
+
+
+class Tap(Protocol):
+    """Somebody who gets a source's packets as they came (recorder, captions), whatever receivers get."""
+
+    def packet(self, data: bytes, record: Record, layer: Layer, now: int) -> None:
+        """A decrypted RTP packet of one of its layers; a retransmission as the original."""
+
+    def wants_key_frame_of(self, layer: Layer, now: int) -> bool:
+        """Whether it cannot go on without a key frame of this layer."""
 
 
 @dataclass(slots=True)
@@ -93,6 +108,9 @@ class Counters:
     unknown_stream: int = 0
     muted: int = 0
     not_loudest: int = 0
+    over_cap: int = 0
+    member_pauses: int = 0
+    room_pauses: int = 0
     nacks_sent: int = 0
     nacks_answered: int = 0
     key_frames_asked: int = 0

@@ -8,9 +8,11 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
+from rtc.fanout import Record
 from rtc.sdp import Candidate, SdpError, SessionDescription
+from rtc.server_transport import ServerTransport
 from rtc.signalling import ProtocolError, media
-from rtc.transport import Certificate, PeerTransport, ServerLink
+from rtc.transport import Certificate
 from rtc.udp_mux import UdpMux
 from server_lite.negotiation import ConsumerPlan, Plan, negotiate
 
@@ -32,39 +34,34 @@ class Acceptance:
 
     plan: Plan
     offer: SessionDescription
-    transport: PeerTransport
+    transport: ServerTransport
     fresh: bool  # a new path, on which every stream begins anew
 
 
 class Peer:
-    """Holds one member's transport. `on_packet(packet, now)` gets decrypted RTP and RTCP; `on_connected()`
-    is called whenever a path came up, `on_disconnected()` when the member's end closed the one there was."""
+    """Holds one member's transport. `on_media(record, index, now)` decides about each packet of RTP,
+    `on_rtcp(packet, now)` gets decrypted RTCP; `on_connected()` is called whenever a path came up,
+    `on_disconnected()` when the member's end closed the one there was."""
 
     def __init__(
         self,
         port: MediaPort,
-        on_packet: Callable[[bytes, float], None],
+        on_media: Callable[[Record, int, int], int],
+        on_rtcp: Callable[[bytes, int], None],
         on_connected: Callable[[], None],
         on_disconnected: Callable[[], None],
     ) -> None:
         self._port = port
-        self._on_packet = on_packet
+        self._on_media, self._on_rtcp = on_media, on_rtcp
         self._on_connected, self._on_disconnected = on_connected, on_disconnected
-        self._transport: PeerTransport | None = None
+        self._transport: ServerTransport | None = None
         self._remote_ufrag = ""
-        self._consumers: dict[str, ConsumerPlan] = {}
+        self.plan: Plan | None = None  # as committed
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dropped_before = 0  # on paths that are gone
 
     @property
     def connected(self) -> bool:
         return self._transport is not None and self._transport.connected
-
-    @property
-    def dropped(self) -> int:
-        """Packets that came but could not be decrypted: forged, replayed, too old."""
-        present = self._transport.dropped["srtp"] if self._transport is not None else 0
-        return self._dropped_before + present
 
     def accept(self, offer: media.Offer) -> Acceptance:
         """Works out the answer to `offer`; nothing is changed until it is committed. Raises ProtocolError."""
@@ -78,10 +75,13 @@ class Peer:
         remote = description.transport
         if remote.setup not in ("actpass", "active"):
             raise ProtocolError("sdp-mismatch", "The offer must let the server wait (a=setup).", offer.id)
+        known: dict[str, ConsumerPlan] = {}
         if remote.ufrag == self._remote_ufrag and self._transport is not None:
-            transport, known, fresh = self._transport, self._consumers, False
+            transport, fresh = self._transport, False
+            if self.plan is not None:
+                known = {c.mid: c for c in self.plan.consumers}
         else:
-            transport, known, fresh = self._new_transport(), {}, True
+            transport, fresh = self._new_transport(), True
         try:
             plan = negotiate(
                 description,
@@ -99,7 +99,7 @@ class Peer:
 
     def commit(self, acceptance: Acceptance) -> None:
         """From now on this is how media flows; a new path begins to connect and the old one is closed."""
-        self._consumers = {c.mid: c for c in acceptance.plan.consumers}
+        self.plan = acceptance.plan
         if not acceptance.fresh:
             return
         if self._transport is not None:
@@ -113,10 +113,6 @@ class Peer:
         if acceptance.fresh:
             self._retire(acceptance.transport)
 
-    def send(self, packet: bytes, is_rtcp: bool) -> None:
-        if self._transport is not None:
-            (self._transport.send_rtcp if is_rtcp else self._transport.send_rtp)(packet)
-
     async def close(self) -> None:
         """Frees every path. Connecting ends by itself when its path is closed, so nothing is cancelled:
         a cancelled goodbye would keep its place in the port for ever."""
@@ -125,35 +121,36 @@ class Peer:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _retire(self, transport: PeerTransport) -> None:
+    def _retire(self, transport: ServerTransport) -> None:
         """This path carries nothing any more."""
-        self._dropped_before += transport.dropped["srtp"]
         if transport is self._transport:
             self._transport, self._remote_ufrag = None, ""
+        transport.silence()
         self._spawn(transport.close())
 
-    def _new_transport(self) -> PeerTransport:
+    def _new_transport(self) -> ServerTransport:
         def ended_by_peer() -> None:
             if transport is self._transport:
-                self._retire(transport)
                 self._on_disconnected()
+                self._retire(transport)
 
-        link = ServerLink(self._port.mux.link(), self._port.candidates)
-        transport = PeerTransport(
-            link,
+        transport = ServerTransport(
+            self._port.mux.link(),
+            self._port.candidates,
             self._port.certificate,
-            on_rtp=self._on_packet,
-            on_rtcp=self._on_packet,
+            on_media=self._on_media,
+            on_rtcp=self._on_rtcp,
             on_closed=ended_by_peer,
         )
         return transport
 
-    async def _connect(self, transport: PeerTransport, offer: SessionDescription) -> None:
+    async def _connect(self, transport: ServerTransport, offer: SessionDescription) -> None:
         try:
-            await transport.connect(offer.transport, dtls_role="server")
+            await transport.connect(offer.transport)
         except OSError as error:  # ConnectionError above all
             log.info("a media path did not come up: %s", error)
             if transport is self._transport:
+                self._on_disconnected()
                 self._retire(transport)  # the same user fragment again begins a new path
             return
         if transport is self._transport:

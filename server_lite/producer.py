@@ -1,98 +1,95 @@
-"""One source that comes in: what the router knows of it. Pure."""
+"""One source that comes in, in one or several layers. Pure."""
 
 from __future__ import annotations
 
-from rtc import vp8
-from rtc.errors import PacketError
-from rtc.h264 import starts_key_frame as h264_starts_key_frame
-from rtc.header_extensions import decode_audio_level
-from rtc.keyframes import KeyframeThrottle
-from rtc.nack import NackTracker
-from rtc.reports import ReceptionStatistics
-from rtc.rtp import RtpPacket
-from server_lite.consumer import Consumer, MediaInfo
-from server_lite.negotiation import ProducerPlan
+from typing import TYPE_CHECKING, Final
 
-#: SSRCs that one section may use without naming them in its offer. More is no real sender.
-_MAX_SSRCS = 4
+from rtc.fanout import StreamPlan
+from server_lite.consumer import CODECS, Consumer
+from server_lite.ladder import Layer as Option
+from server_lite.layer import Layer
+from server_lite.negotiation import ProducerPlan
+from server_lite.observers import Tap
+
+if TYPE_CHECKING:
+    from server_lite.path import Path
+
+#: Heights taken for the layers of a picture, highest first, until key frames tell. Only their order matters.
+_GUESSED_HEIGHTS: Final = (720, 360, 180)
 
 
 class Producer:
-    """A stream of one member. `plan` says how its packets look."""
+    """A source of one member. `plan` says how its packets look; `layers` are in the order of the offer."""
 
-    def __init__(self, producer_id: str, member: str, plan: ProducerPlan) -> None:
-        self.id, self.member, self.plan = producer_id, member, plan
+    def __init__(
+        self, producer_id: str, path: Path, plan: ProducerPlan, group: int, *, share: bool = False
+    ) -> None:
+        self.id, self.path, self.plan = producer_id, path, plan
+        self.member = path.member
+        self.group, self.share = group, share
+        self.is_sound = plan.kind == "audio"
+        self.codec_names = frozenset(plan.codecs.values())
         self.paused = False
         self.held_back = False  # others are louder: nothing of it is forwarded just now
         self.consumers: list[Consumer] = []
-        self.ssrc: int | None = plan.ssrcs[0] if plan.ssrcs else None
-        self.statistics = ReceptionStatistics(plan.clock_rate)
-        self.key_frames = KeyframeThrottle()
-        self.packets = 0
-        self._nacks: NackTracker | None = NackTracker() if plan.kind == "video" else None
-        self._ssrcs: set[int] = {*plan.ssrcs, *plan.rtx_ssrcs}
+        self.taps: list[Tap] = []
+        #: All that it could be forwarded as; the same object as long as nothing has changed.
+        self.options: tuple[Option, ...] = ()
+        self.layers = [
+            Layer(self, i, layer.rid, layer.ssrc or 0, layer.rtx_ssrc or 0, plan.kind == "video")
+            for i, layer in enumerate(plan.layers)
+        ]
 
     @property
     def kind(self) -> str:
         return self.plan.kind
 
     @property
-    def ssrcs(self) -> frozenset[int]:
-        return frozenset(self._ssrcs)
+    def camera(self) -> bool:
+        return self.kind == "video" and not self.share
 
-    def adopt(self, ssrc: int, payload_type: int) -> bool:
-        """Takes an SSRC that the offer did not name; False where that cannot be."""
-        known = payload_type in self.plan.codecs or payload_type in self.plan.rtx_types
-        if not known or len(self._ssrcs) >= _MAX_SSRCS:
+    @property
+    def packets(self) -> int:
+        return sum(layer.packets for layer in self.layers)
+
+    def stream_plan(self, layer: Layer) -> StreamPlan:
+        """What the forwarding plane is told of a layer whose SSRC is known."""
+        return StreamPlan(
+            ssrc=layer.ssrc,
+            clock_rate=self.plan.clock_rate,
+            video=self.kind == "video",
+            codecs={pt: CODECS[name] for pt, name in self.plan.codecs.items()},
+            rtx_types=self.plan.rtx_types,
+            rtx_ssrc=layer.rtx_ssrc,
+            group=self.group,
+        )
+
+    def layer_for(self, rid: str) -> Layer | None:
+        return next((layer for layer in self.layers if layer.rid == rid), None)
+
+    def ranked(self) -> list[Layer]:
+        """The layers from small to large, as far as is known: browsers name them in any order."""
+        return sorted(self.layers, key=lambda layer: (layer.height or 0, layer.rate, layer.index))
+
+    def refresh(self, now: int) -> bool:
+        """Looks anew at what it could be forwarded as; whether that has changed."""
+        found = tuple(
+            option
+            for layer in self.layers
+            if layer.stream >= 0
+            for option in layer.options(self.height_of(layer), active=layer.active(now))
+        )
+        if found == self.options:
             return False
-        if payload_type in self.plan.codecs:
-            if self.ssrc is not None and self.ssrc != ssrc:
-                return False
-            self.ssrc = ssrc
-        self._ssrcs.add(ssrc)
+        self.options = found
         return True
 
-    def is_repair(self, packet: RtpPacket) -> bool:
-        return packet.payload_type in self.plan.rtx_types
-
-    def received(self, packet: RtpPacket, now: float, *, repaired: bool = False) -> MediaInfo | None:
-        """Counts a media packet; None if it is not one of this stream."""
-        codec = self.plan.codecs.get(packet.payload_type)
-        if codec is None:
-            return None
-        self.packets += 1
-        if not repaired:
-            self.statistics.received(packet.sequence_number, packet.timestamp, now)
-        if self._nacks is not None:
-            self._nacks.received(packet.sequence_number, now)
-        info = MediaInfo(codec)
-        if not packet.payload:
-            return info
-        if codec == "VP8":
-            descriptor, size = vp8.Vp8Descriptor.parse(packet.payload)
-            info.picture_id, info.tl0picidx = descriptor.picture_id, descriptor.tl0picidx
-            info.starts_key_frame = descriptor.starts_frame and vp8.is_key_frame(
-                packet.payload[size : size + 10]
-            )
-        elif codec == "H264":
-            info.starts_key_frame = h264_starts_key_frame(packet.payload)
-        if info.starts_key_frame:
-            self.key_frames.key_frame_seen(now)
-        return info
-
-    def audio_level(self, packet: RtpPacket) -> int | None:
-        """-dBov of a packet of sound, if its sender says so."""
-        value = packet.extensions.get(self.plan.level_extension or 0)
-        if value is None:
-            return None
-        try:
-            return decode_audio_level(value).level
-        except PacketError:
-            return None
-
-    def missing(self, now: float) -> tuple[int, ...]:
-        """Sequence numbers to ask for again."""
-        return self._nacks.due(now) if self._nacks is not None else ()
+    def height_of(self, layer: Layer) -> int:
+        """Pixels; guessed from the rank where no key frame has told."""
+        if layer.height:
+            return layer.height
+        rank = len(self.layers) - 1 - self.ranked().index(layer)
+        return _GUESSED_HEIGHTS[min(rank, len(_GUESSED_HEIGHTS) - 1)]
 
     def dump(self) -> dict[str, object]:
         return {
@@ -102,4 +99,5 @@ class Producer:
             "paused": self.paused,
             "packets": self.packets,
             "consumers": len(self.consumers),
+            "layers": [layer.dump() for layer in self.layers],
         }

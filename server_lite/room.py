@@ -59,7 +59,15 @@ class Tick:
     """Time passed: places of lost members run out."""
 
 
-Event = Join | Leave | ConnectionLost | Publish | Mute | SpeakerChanged | Tick
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Everybody is to read a sentence."""
+
+    code: str
+    sentence: str
+
+
+Event = Join | Leave | ConnectionLost | Publish | Mute | SpeakerChanged | Tick | Announce
 
 
 # What is to be done about it.
@@ -136,12 +144,14 @@ class Room:
         new_id: Callable[[str], str],
         new_key: Callable[[], Secret] = Secret.random,
         max_members: int = 100,
+        max_publishers: int = 100,
         lost_grace: float = 5.5,
         opened_at: float = 0.0,
     ) -> None:
         self.id, self.title, self.invitation = room_id, title, invitation
         self._new_id, self._new_key = new_id, new_key
-        self._max_members, self._lost_grace = max_members, lost_grace
+        self._max_members, self._max_publishers = max_members, max_publishers
+        self._lost_grace = lost_grace
         self._members: dict[str, _Member] = {}
         self._speaker: str | None = None
         #: Since when nobody is here, monotonic seconds; has no meaning while somebody is.
@@ -149,6 +159,9 @@ class Room:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def __contains__(self, member: str) -> bool:
+        return member in self._members
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Applies one event. Raises ProtocolError where it is refused; then nothing was changed."""
@@ -176,6 +189,9 @@ class Room:
                     if m.lost_at is not None and now - m.lost_at >= self._lost_grace
                 ]
                 return self._remove(overdue, "lost", now)
+            case Announce():
+                # Programs show a refusal that answers nothing as a passing note.
+                return self._tell_all(session.Refused(code=event.code, sentence=event.sentence))
 
     def dump(self) -> dict[str, object]:
         """For diagnosis; holds no secret and no name."""
@@ -263,6 +279,7 @@ class Room:
         wanted = dict(event.sources)
         if len(set(wanted.values())) != len(wanted):
             raise ProtocolError("source-twice", "The same source can be sent once only.")
+        self._hold_to_publishers(member, wanted)
         ended = [mid for mid, p in member.producers.items() if wanted.get(mid) != p.source]
         effects: list[Effect] = []
         gone = [member.producers.pop(mid).id for mid in ended]
@@ -282,6 +299,17 @@ class Room:
         ids = {mid: p.id for mid, p in member.producers.items()}
         effects.insert(0, Published(member.id, ids, tuple(gone)))
         return effects + self._pauses(member)
+
+    def _hold_to_publishers(self, member: _Member, wanted: dict[str, media.Source]) -> None:
+        """Who publishes pictures already may publish others."""
+        if not any(source != "microphone" for source in wanted.values()) or _has_pictures(member):
+            return
+        if sum(map(_has_pictures, self._members.values())) >= self._max_publishers:
+            raise ProtocolError(
+                "publishers-full",
+                f"{self._max_publishers} people send their picture already, and no more can. "
+                "Ask somebody to stop, or join with sound alone.",
+            )
 
     def _mute(self, event: Mute) -> list[Effect]:
         member = self._members[event.member]
@@ -310,6 +338,10 @@ class Room:
 
     def _tell_all(self, message: Message, but: str | None = None) -> list[Effect]:
         return [Tell(to, message) for to in self._members if to != but]
+
+
+def _has_pictures(member: _Member) -> bool:
+    return any(producer.kind == "video" for producer in member.producers.values())
 
 
 def _common_version(offered: list[int], re: int) -> int:

@@ -1,336 +1,405 @@
-"""The media of one room. Pure: packets come in with their time, and what is to be sent comes back.
+"""The media of one room: who sends what, and who gets it. Pure: time comes in, and the forwarding plane
+does it.
 
-`handle_packet(member, packet, now)` and `tick(now)` return (member, packet) pairs; packets are decrypted RTP
-or RTCP. Media is forwarded and never decoded. Time is monotonic seconds.
+`handle_packet(record, index, now)` decides about one packet of the plane's batch, `handle_rtcp` about what
+members report, `tick` about what time brings. Media is forwarded and never decoded. Times are monotonic
+microseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import logging
+from collections.abc import Callable, Iterable, Mapping
 
-from rtc import rtcp, rtx
 from rtc.errors import PacketError
-from rtc.rtp import RtpPacket, is_rtcp
-from server_lite.consumer import Consumer, MediaInfo
+from rtc.fanout import DROP, FORWARD, ExtensionIds, Fanout, Flag, Record
+from server_lite import rtcp_out
+from server_lite.caps import MemberCap, RoomCap
+from server_lite.choosing import Chooser
+from server_lite.config import Settings
+from server_lite.consumer import Consumer
+from server_lite.ladder import Caps
+from server_lite.layer import Layer
 from server_lite.loudest import LoudestVoices
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
-from server_lite.observers import ActiveSpeaker, Counters
+from server_lite.observers import ActiveSpeaker, Counters, Tap
+from server_lite.path import Path
 from server_lite.producer import Producer
+from server_lite.rtcp_in import RtcpIn
+from server_lite.tables import Tables
+from server_lite.upstream import Upstream
+from server_lite.voices import VOICE, Voices
 
-#: Seconds between reception reports; also how soon a sender learns of loss (RFC 3550 section 6.2 allows
-#: less for large sessions; a path carries few streams here).
-_REPORT_S = 1.0
-#: The SSRC the server uses in its own RTCP; any value that no stream uses.
-_OWN_SSRC = 1
-_CNAME = "hearth"
+log = logging.getLogger(__name__)
 
-
-class Send(NamedTuple):
-    member: str
-    packet: bytes
+#: Microseconds between reception reports (RFC 3550 section 6.2 allows less for large sessions), between turns
+#: of feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each
+#: member. Bytes of a datagram around a payload: IP, UDP, RTP with extensions, SRTP.
+OVERHEAD_BYTES = 70
+#: As plain numbers: these are looked at for every packet.
+EMPTY, KEY_START = int(Flag.EMPTY), int(Flag.KEY_START)
+PROBE = int(Flag.EMPTY | Flag.REPAIRED)
+REPORT_US = 1_000_000
+FEEDBACK_US = 100_000
+MEASURE_US = 500_000
 
 
 class Router:
-    """Streams of one room: who sends what, and who gets it."""
+    """Streams of one room. `told(member, {producer: (state, reason)})` hears of pictures that are lowered or
+    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections."""
 
-    def __init__(self, video_bitrate_cap: int = 2_500_000) -> None:
-        self._bitrate_cap = video_bitrate_cap
-        self._producers: dict[str, Producer] = {}
-        self._consumers: dict[str, dict[str, Consumer]] = {}  # member -> mid -> consumer
-        self._by_ssrc: dict[str, dict[int, Producer]] = {}  # member -> SSRC -> producer
-        self._outgoing: dict[str, dict[int, Consumer]] = {}  # member -> SSRC of ours -> consumer
-        self._reports_at = 0.0
+    def __init__(
+        self,
+        plane: Fanout,
+        settings: Settings | None = None,
+        told: Callable[[str, Mapping[str, tuple[str, str]]], None] | None = None,
+        told_voices: Callable[[str, Mapping[str, str | None]], None] | None = None,
+    ) -> None:
+        self.plane = plane
+        self.settings = settings or Settings()
+        self.tables = Tables(plane)
+        self.producers, self.paths, self.layers = self.tables.producers, self.tables.paths, self.tables.layers
         self.speaker = ActiveSpeaker()
         self.loudest = LoudestVoices()
-        self._microphones = 0  # sources of sound, muted or not
         self.counters = Counters()
+        self.chooser = Chooser(self, told)
+        self.voices = Voices(self, told_voices)
+        self.upstream = Upstream(self)
+        self._rtcp = RtcpIn(self)
+        self._cap = RoomCap(self.settings.room_pictures)
+        self._microphones = 0  # sources of sound, muted or not
+        self._groups = 0
+        self._reported = self._measured = self._refreshed = 0
 
-    # What exists.
+    # Who is here.
+
+    def set_path(self, member: str, peer: int, extensions: ExtensionIds) -> None:
+        """From now on the member's streams run over `peer` of the plane; those on an earlier path end."""
+        path = self.paths.get(member)
+        if path is not None and path.peer == peer:
+            path.set_extensions(extensions)
+            return
+        self.drop_path(member)
+        cap = MemberCap(self.settings.member_sound, self.settings.member_pictures)
+        self.paths[member] = Path(member, self.plane, peer, extensions, cap)
+
+    def drop_path(self, member: str) -> None:
+        """Nothing flows to or from the member until there is a path again. Its sources stay."""
+        path = self.paths.get(member)
+        if path is None:
+            return
+        self.tables.close_consumers(path)
+        for producer in self.producers.values():
+            if producer.member == member:
+                self._close_streams(producer)
+        del self.paths[member]
 
     def add_producer(
-        self, producer_id: str, member: str, plan: ProducerPlan, *, restarted: bool = False
+        self,
+        producer_id: str,
+        member: str,
+        plan: ProducerPlan,
+        *,
+        restarted: bool = False,
+        share: bool = False,
     ) -> None:
         """A source that `member` sends from now on. The same id again with another plan, or `restarted` on a
         new path, is the same source whose numbers begin anew: its receivers stay."""
-        old = self._producers.get(producer_id)
+        old = self.producers.get(producer_id)
         if old is not None and old.plan == plan and not restarted:
             return
-        producer = Producer(producer_id, member, plan)
-        table = self._by_ssrc.setdefault(member, {})
+        self._groups += 1
+        producer = Producer(producer_id, self.paths[member], plan, self._groups, share=share)
         if old is not None:
             producer.consumers, producer.paused = old.consumers, old.paused
-            self._forget_streams(old)
-            for consumer in producer.consumers:
-                consumer.show(producer_id)
+            self._close_streams(old)
         elif producer.kind == "audio":
             self._microphones += 1
-        self._producers[producer_id] = producer
-        for ssrc in producer.ssrcs:
-            table[ssrc] = producer
+        self.producers[producer_id] = producer
+        if producer.camera:
+            self.chooser.camera_came(member)
+        for layer in producer.layers:
+            if layer.ssrc:
+                self.tables.open_stream(producer.path, layer)
+        for consumer in producer.consumers:
+            consumer.source = producer
+            self.chooser.begin(consumer)
 
     def remove_producer(self, producer_id: str) -> None:
         """The source ends; its receivers keep their sections, empty."""
-        producer = self._producers.pop(producer_id, None)
+        producer = self.producers.pop(producer_id, None)
         if producer is None:
             return
-        self._forget_streams(producer)
         for consumer in producer.consumers:
-            consumer.show(None)
+            consumer.source = None
+            consumer.aim(None)
+        self._close_streams(producer)
         if producer.kind == "audio":
             self._microphones -= 1
             self._forget_voice(producer.member)
+        elif producer.camera:
+            self.chooser.camera_went(producer.member)
 
-    def pause(self, producer_id: str, paused: bool, now: float) -> list[Send]:
+    def pause(self, producer_id: str, paused: bool, now: int) -> None:
         """While paused, packets of the source are counted and dropped."""
-        producer = self._producers.get(producer_id)
+        producer = self.producers.get(producer_id)
         if producer is None or producer.paused == paused:
-            return []
+            return
         producer.paused = paused
+        if producer.camera:
+            self.chooser.choose_last_n()
         if paused:
             if producer.kind == "audio":
                 self._forget_voice(producer.member)
-            return []
+            return
+        for layer in producer.layers:
+            if layer.stream >= 0:
+                self.plane.restart_stream(layer.stream)
         for consumer in producer.consumers:
-            consumer.show(producer_id)
-        return self._counted(self._ask_key_frame(producer, now) if producer.consumers else [])
+            self.chooser.begin(consumer)
+        self.upstream.ask_waiting(producer, now)
 
     def set_consumers(self, member: str, plans: Iterable[ConsumerPlan]) -> None:
         """The sections in which `member` can receive; those not named any more end."""
+        path = self.paths.get(member)
+        if path is None:
+            return
         wanted = {plan.mid: plan for plan in plans}
-        table = self._consumers.setdefault(member, {})
-        for mid in [m for m, c in table.items() if wanted.get(m) != c.plan]:
-            self._detach(table.pop(mid))
+        for mid in [m for m, c in path.consumers.items() if wanted.get(m) != c.plan]:
+            self.tables.detach(path.consumers[mid])
+            path.consumers.pop(mid).close()
         for mid, plan in wanted.items():
-            if mid not in table:
-                table[mid] = Consumer(member, plan)
-        self._outgoing[member] = {c.plan.ssrc: c for c in table.values()}
+            if mid not in path.consumers:
+                path.consumers[mid] = Consumer(member, plan, self.plane, path.peer)
+        path.by_ssrc = {c.plan.ssrc: c for c in path.consumers.values()}
 
-    def show(self, member: str, mid: str, producer: str | None, now: float) -> list[Send]:
+    def show(self, member: str, mid: str, producer: str | None, now: int) -> None:
         """Sends `producer` to `member` in section `mid`; None ends what was sent there.
 
         An unknown section is ignored. A producer that is gone, or of another kind, shows nothing: what was
         there before would be taken for it.
         """
-        consumer = self._consumers.get(member, {}).get(mid)
-        if consumer is None:
-            return []
-        source = self._producers.get(producer) if producer is not None else None
-        if source is not None and source.kind != consumer.plan.kind:
+        path = self.paths.get(member)
+        consumer = path.consumers.get(mid) if path is not None else None
+        if path is None or consumer is None:
+            return
+        path.voice_sections.pop(mid, None)
+        if producer == VOICE and consumer.plan.kind == "audio":
+            path.voice_sections[mid] = None
+            self.voices.assign(path)
+            return
+        source = self.producers.get(producer) if producer is not None else None
+        if source is not None and not consumer.takes(source):
             source = None
-        if consumer.source == (source.id if source is not None else None):
-            return []
-        self._detach(consumer)
-        consumer.show(source.id if source is not None else None)
+        if consumer.source is source:
+            return
+        self.tables.detach(consumer)
+        consumer.source = source
         if source is None:
-            return []
+            consumer.aim(None)
+            return
         source.consumers.append(consumer)
-        return self._counted(self._ask_key_frame(source, now))
+        self.chooser.begin(consumer)
+        self.upstream.ask_waiting(source, now)
+
+    def view(self, member: str, sizes: Mapping[str, int], main: str | None, now: int) -> None:
+        """What `member` shows: heights in pixels by producer (0 hidden), and the big picture."""
+        path = self.paths.get(member)
+        if path is not None:
+            path.sizes, path.main = dict(sizes), main
+            self.chooser.choose(path, now)
 
     def wants(self, member: str) -> dict[str, str]:
         """What is sent to `member`: section -> producer."""
-        return {mid: c.source for mid, c in self._consumers.get(member, {}).items() if c.source}
+        path = self.paths.get(member)
+        found = path.consumers.items() if path is not None else ()
+        return {mid: c.source.id for mid, c in found if c.source is not None}
 
     def remove_member(self, member: str) -> None:
-        for producer in [p.id for p in self._producers.values() if p.member == member]:
+        for producer in [p.id for p in self.producers.values() if p.member == member]:
             self.remove_producer(producer)
-        for consumer in self._consumers.pop(member, {}).values():
-            self._detach(consumer)
-        self._outgoing.pop(member, None)
-        self._by_ssrc.pop(member, None)
+        self.drop_path(member)
         self._forget_voice(member)
 
-    def _forget_voice(self, member: str) -> None:
-        self.speaker.forget(member)
-        self.loudest.forget(member)
-
-    def _forget_streams(self, producer: Producer) -> None:
-        table = self._by_ssrc.get(producer.member, {})
-        for ssrc in producer.ssrcs:
-            if table.get(ssrc) is producer:  # a later source may have taken it over
-                del table[ssrc]
-
-    def _detach(self, consumer: Consumer) -> None:
-        source = self._producers.get(consumer.source or "")
-        if source is not None and consumer in source.consumers:
-            source.consumers.remove(consumer)
+    def tap(self, producer_id: str, tap: Tap) -> Callable[[], None]:
+        """An observer gets every packet of the source as it came, whatever receivers get; returns how to end
+        it."""
+        producer = self.producers[producer_id]
+        producer.taps.append(tap)
+        return lambda: producer.taps.remove(tap) if tap in producer.taps else None
 
     # What happens.
 
-    def handle_packet(self, member: str, packet: bytes, now: float) -> list[Send]:
-        """A decrypted packet from `member`. What cannot be used is counted and dropped."""
+    def handle_packet(self, member: str, record: Record, index: int, now: int) -> int:
+        """FORWARD or DROP for a packet of `member`. What cannot be used is counted and dropped."""
         self.counters.packets_in += 1
-        self.counters.bytes_in += len(packet)
+        self.counters.bytes_in += record.size
+        layer = self.layers.get(record.stream)
+        if layer is None:
+            found = self.tables.adopt(member, record, index, now)
+            if found is None:
+                self.counters.unknown_stream += 1
+                return DROP
+            layer, record = found
+            self._begin_waiting(layer.producer, now)
+        flags = record.flags
+        producer = layer.producer
+        if flags & PROBE == PROBE:  # repairs without content: a test of the path
+            return DROP
+        layer.received(record, now)
+        if layer.nacks is not None and layer.nacks.missing:
+            self.upstream.gap(layer)
+        if flags & KEY_START:
+            layer.key_frame_began(self.plane.packet(index), record.codec, now)
+        path = producer.path
+        came = path.came
+        place = 0 if producer.is_sound else 2
+        came[place] += 1
+        came[place + 1] += record.size + OVERHEAD_BYTES
+        if producer.paused:
+            self.counters.muted += 1
+            return DROP
+        if now < path.sound_until if place == 0 else now < path.pictures_until or path.waits_for_room:
+            self.counters.over_cap += 1
+            return DROP
+        if producer.taps:
+            self._let_see(producer, layer, record, index, now)
+        if flags & EMPTY:  # padding: the plane closes its gap
+            return FORWARD
+        if place == 0:
+            return self._sound(producer, layer, record, now)
+        if layer.waiting:
+            self._waiting(layer, record, now)
+        return FORWARD
+
+    def handle_rtcp(self, member: str, data: bytes, now: int) -> None:
+        """Reports, feedback and requests of `member`. What cannot be read is counted and dropped."""
+        self.counters.packets_in += 1
+        self.counters.bytes_in += len(data)
+        path = self.paths.get(member)
+        if path is None:
+            return
         try:
-            sends = self._rtcp(member, packet, now) if is_rtcp(packet) else self._rtp(member, packet, now)
+            self._rtcp.handle(path, data, now)
         except PacketError:
             self.counters.malformed += 1
-            return []
-        return self._counted(sends)
 
-    def tick(self, now: float) -> list[Send]:
-        """Time passed: repairs and key frames that are due, and reports each second."""
-        sends: list[Send] = []
-        for producer in self._producers.values():
-            missing = producer.missing(now) if not producer.paused else ()
-            if missing and producer.ssrc is not None:
-                self.counters.nacks_sent += len(missing)
-                nack = rtcp.GenericNack(_OWN_SSRC, producer.ssrc, missing)
-                sends.append(Send(producer.member, nack.serialize()))
-            # A muted source has no pictures to give, and without receivers nobody waits for one.
-            if producer.consumers and not producer.paused and producer.key_frames.due(now):
-                sends += self._key_frame_request(producer)
-        if now - self._reports_at >= _REPORT_S:
-            self._reports_at = now
-            sends += self._reports(now)
-        self.speaker.tick(now)
-        return self._counted(sends)
+    def tick(self, now: int) -> None:
+        """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second."""
+        seconds = now / 1e6
+        self.upstream.tick(now)
+        for path in self.paths.values():
+            if now - path.fed_back >= FEEDBACK_US:
+                path.fed_back = now
+                self.counters.packets_out += path.feed_back(now)
+                pauses = path.pauses
+                if path.hold_to_cap(now):
+                    self._go_on(path, now)
+                self.counters.member_pauses += path.pauses - pauses
+            self.chooser.tick(path, now)
+        if now - self._refreshed >= FEEDBACK_US:
+            self._refreshed = now
+            self._refresh(now)
+        if now - self._measured >= MEASURE_US:
+            elapsed, self._measured = (now - self._measured) / 1e6, now
+            for layer in self.layers.values():
+                layer.measure(elapsed)
+        if now - self._reported >= REPORT_US:
+            elapsed, self._reported = (now - self._reported) / 1e6, now
+            rtcp_out.report(self, now)
+            self._hold_room_to_cap(elapsed, now)
+        if self.speaker.tick(seconds):
+            self.chooser.spoke(self.speaker.current)
 
-    def _counted(self, sends: list[Send]) -> list[Send]:
-        self.counters.packets_out += len(sends)
-        self.counters.bytes_out += sum(len(s.packet) for s in sends)
-        return sends
+    def limit(self, caps: Caps, last_n: int | None) -> None:
+        """What an overloaded server allows."""
+        self.chooser.limit(caps, last_n)
 
     def dump(self) -> dict[str, object]:
         return {
-            "producers": [p.dump() for p in self._producers.values()],
-            "consumers": [c.dump() for t in self._consumers.values() for c in t.values()],
+            "producers": [p.dump() for p in self.producers.values()],
+            "consumers": [c.dump() for p in self.paths.values() for c in p.consumers.values()],
+            "paths": [p.dump() for p in self.paths.values()],
             "speaker": self.speaker.current,
             "voices": sorted(self.loudest.chosen),
         }
 
-    # RTP.
+    # Packets.
 
-    def _rtp(self, member: str, data: bytes, now: float) -> list[Send]:
-        packet = RtpPacket.parse(data)
-        producer = self._by_ssrc.get(member, {}).get(packet.ssrc) or self._adopt(member, packet)
-        if producer is None:
-            self.counters.unknown_stream += 1
-            return []
-        repaired = producer.is_repair(packet)
-        if repaired:
-            if len(packet.payload) < 2:  # a probe for bandwidth (RFC 4588 carries a sequence number)
-                return []
-            packet = rtx.decapsulate(
-                packet, producer.plan.rtx_types[packet.payload_type], producer.ssrc or packet.ssrc
-            )
-        info = producer.received(packet, now, repaired=repaired)
-        if info is None:
-            self.counters.unknown_stream += 1
-            return []
-        if producer.paused:
-            self.counters.muted += 1
-            return []
-        if not packet.payload:  # padding: its number must not be missed by anybody
-            for consumer in producer.consumers:
-                consumer.skip(packet)
-            return []
-        level: bytes | None = None
-        if producer.kind == "audio":
-            loudness = producer.audio_level(packet)
-            if loudness is not None:  # a sender that does not say how loud it is is always forwarded
-                self.speaker.heard(member, loudness, now)
-                level = packet.extensions[producer.plan.level_extension or 0]
-                if not self.loudest.passes(member, loudness, self._microphones, now):
-                    self.counters.not_loudest += 1
-                    producer.held_back = True
-                    return []
-                if producer.held_back:  # as after a mute: once, not for each packet that was left out
-                    producer.held_back = False
-                    for consumer in producer.consumers:
-                        consumer.show(producer.id)
-        return self._forward(producer, packet, info, level, now)
+    def _let_see(self, producer: Producer, layer: Layer, record: Record, index: int, now: int) -> None:
+        """Taps see it as it came; one that fails is taken off, and nobody else notices."""
+        data = self.plane.packet(index)
+        for tap in list(producer.taps):
+            try:
+                tap.packet(data, record, layer, now)
+            except Exception:
+                log.exception("an observer failed and is taken off")
+                producer.taps.remove(tap)
 
-    def _forward(
-        self, producer: Producer, packet: RtpPacket, info: MediaInfo, level: bytes | None, now: float
-    ) -> list[Send]:
-        sends: list[Send] = []
-        starved = False
+    def _sound(self, producer: Producer, layer: Layer, record: Record, now: int) -> int:
+        if record.level == 255:  # a sender that does not say how loud it is is always forwarded
+            return FORWARD
+        seconds = now / 1e6
+        self.speaker.heard(producer.member, record.level, seconds)
+        if not self.loudest.passes(producer.member, record.level, self._microphones, seconds):
+            self.counters.not_loudest += 1
+            producer.held_back = True
+            return DROP
+        self.voices.follow()
+        if producer.held_back:  # as after a mute: once, not for each packet that was left out
+            producer.held_back = False
+            self.plane.restart_stream(layer.stream)
+        return FORWARD
+
+    def _begin_waiting(self, producer: Producer, now: int) -> None:
+        """The first layer of a source has been found: those who want it have had nothing so far."""
         for consumer in producer.consumers:
-            out = consumer.forward(packet, info, level, now)
-            if out is not None:
-                sends.append(Send(consumer.member, out))
-            elif consumer.waits_for_key_frame and consumer.takes(info.codec):
-                starved = True
-        if starved and not producer.key_frames.waiting:
+            if consumer.aimed is None:
+                self.chooser.begin(consumer)
+        self.upstream.ask_waiting(producer, now)
+
+    def _waiting(self, layer: Layer, record: Record, now: int) -> None:
+        """Some wait for a key frame of this layer: here it is, or it is asked for once more."""
+        ready = [consumer for consumer in layer.waiting if consumer.reads(record.codec)]
+        if not ready:
+            return
+        if record.flags & KEY_START:
+            for consumer in ready:
+                consumer.went_over()
+            layer.waiting.difference_update(ready)
+        elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.
-            sends += self._ask_key_frame(producer, now)
-        return sends
+            self.upstream.ask_key_frame(layer, now)
 
-    def _adopt(self, member: str, packet: RtpPacket) -> Producer | None:
-        """Finds the stream of an SSRC nobody named, by the mid in its header extension (RFC 9143)."""
-        for producer in self._producers.values():
-            mid = packet.extensions.get(producer.plan.mid_extension or 0)
-            if producer.member != member or mid != producer.plan.mid.encode():
-                continue
-            if producer.adopt(packet.ssrc, packet.payload_type):
-                self._by_ssrc[member][packet.ssrc] = producer
-                return producer
-        return None
+    def _refresh(self, now: int) -> None:
+        """Who receives a source of which there is more or less than before is looked at anew."""
+        for producer in self.producers.values():
+            if producer.kind == "video" and producer.refresh(now):
+                for consumer in producer.consumers:
+                    self.paths[consumer.member].due = True
 
-    # RTCP.
+    def _hold_room_to_cap(self, elapsed: float, now: int) -> None:
+        rates = {path.member: path.pictures_in() * 8 / elapsed for path in self.paths.values()}
+        waiting = self._cap.measure(rates)
+        for path in self.paths.values():
+            waited, path.waits_for_room = path.waits_for_room, path.member in waiting
+            self.counters.room_pauses += path.waits_for_room and not waited
+            if waited and not path.waits_for_room:
+                self._go_on(path, now)
 
-    def _rtcp(self, member: str, data: bytes, now: float) -> list[Send]:
-        sends: list[Send] = []
-        ours = self._outgoing.get(member, {})
-        for packet in rtcp.parse_compound(data):
-            match packet:
-                case rtcp.SenderReport():
-                    sends += self._sender_report(member, packet, now)
-                case rtcp.GenericNack() if packet.media_ssrc in ours:
-                    repairs = ours[packet.media_ssrc].repair(packet.lost, now)
-                    self.counters.nacks_answered += len(repairs)
-                    sends += [Send(member, repair) for repair in repairs]
-                case rtcp.PictureLossIndication() if packet.media_ssrc in ours:
-                    sends += self._key_frame_for(ours[packet.media_ssrc], now)
-                case rtcp.FullIntraRequest():
-                    for ssrc, _ in packet.requests:
-                        if ssrc in ours:
-                            sends += self._key_frame_for(ours[ssrc], now)
-        return sends
+    def _go_on(self, path: Path, now: int) -> None:
+        """A member that sent too much is forwarded again, as after a mute."""
+        for producer in self.producers.values():
+            if producer.path is path and producer.kind == "video":
+                for consumer in producer.consumers:
+                    self.chooser.begin(consumer)
+                self.upstream.ask_waiting(producer, now)
 
-    def _sender_report(self, member: str, report: rtcp.SenderReport, now: float) -> list[Send]:
-        producer = self._by_ssrc.get(member, {}).get(report.ssrc)
-        if producer is None or producer.ssrc != report.ssrc:
-            return []
-        producer.statistics.sender_report(report, now)
-        sends: list[Send] = []
-        for consumer in producer.consumers:
-            rewritten = consumer.sender_report(report, now)
-            if rewritten is not None:
-                description = rtcp.SourceDescription.of(consumer.plan.ssrc, _CNAME)
-                sends.append(Send(consumer.member, rewritten.serialize() + description.serialize()))
-        return sends
+    def _close_streams(self, producer: Producer) -> None:
+        for layer in producer.layers:
+            self.upstream.forget(layer)
+        self.tables.close_streams(producer)
 
-    def _key_frame_for(self, consumer: Consumer, now: float) -> list[Send]:
-        source = self._producers.get(consumer.source or "")
-        return self._ask_key_frame(source, now) if source is not None else []
-
-    def _ask_key_frame(self, producer: Producer, now: float) -> list[Send]:
-        if producer.kind != "video" or producer.paused or not producer.key_frames.request(now):
-            return []
-        return self._key_frame_request(producer)
-
-    def _key_frame_request(self, producer: Producer) -> list[Send]:
-        if producer.ssrc is None:
-            return []
-        self.counters.key_frames_asked += 1
-        request = rtcp.PictureLossIndication(_OWN_SSRC, producer.ssrc)
-        return [Send(producer.member, request.serialize())]
-
-    def _reports(self, now: float) -> list[Send]:
-        """One compound per sender: how its streams arrive, and how much video it may send."""
-        by_member: dict[str, list[Producer]] = {}
-        for producer in self._producers.values():
-            if producer.packets and producer.ssrc is not None:
-                by_member.setdefault(producer.member, []).append(producer)
-        sends: list[Send] = []
-        for member, producers in by_member.items():
-            blocks = (p.statistics.report_block(p.ssrc or 0, now) for p in producers[:31])
-            packet = rtcp.ReceiverReport(_OWN_SSRC, tuple(b for b in blocks if b)).serialize()
-            packet += rtcp.SourceDescription.of(_OWN_SSRC, _CNAME).serialize()
-            video = tuple(p.ssrc for p in producers if p.kind == "video" and p.ssrc is not None)
-            if video:
-                packet += rtcp.ReceiverEstimate(_OWN_SSRC, self._bitrate_cap, video).serialize()
-            sends.append(Send(member, packet))
-        return sends
+    def _forget_voice(self, member: str) -> None:
+        self.speaker.forget(member)
+        self.loudest.forget(member)

@@ -120,7 +120,7 @@ class SignallingConnection:
                 if self._is_over():  # replaced or told to go while this message was on its way
                     return
                 self._hold_to_rate()
-                answer = HANDLERS[type(message)](meeting, member, message)
+                answer = await HANDLERS[type(message)](meeting, member, message)
             except ProtocolError as error:
                 self._refuse(error, getattr(message, "id", None))
                 continue

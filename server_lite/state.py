@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server_lite.config import Settings
+from server_lite.drain import Drainer
+from server_lite.load import LoadManager
+from server_lite.media_host import MediaHost
 from server_lite.meetings import Meetings
 from server_lite.metrics import Tally
-from server_lite.peer import MediaPort
 
 
 @dataclass(slots=True)
 class ServerState:
     settings: Settings
-    port: MediaPort
+    host: MediaHost
     meetings: Meetings
     tally: Tally
+    load: LoadManager
+    drainer: Drainer

@@ -11,7 +11,8 @@ from rtc.signalling import media, session
 from rtc.signalling.base import MAX_MESSAGE_BYTES, Message, ProtocolError
 
 ClientMessage = Annotated[
-    session.Hello | session.Leave | media.Offer | media.Select | media.Mute, Field(discriminator="type")
+    session.Hello | session.Leave | media.Offer | media.Select | media.View | media.Mute,
+    Field(discriminator="type"),
 ]
 ServerMessage = Annotated[
     session.Welcome
@@ -22,7 +23,10 @@ ServerMessage = Annotated[
     | session.Closing
     | media.Answer
     | media.Selected
+    | media.Viewed
     | media.Muted
+    | media.Forwarded
+    | media.Voice
     | media.Produced
     | media.Unproduced
     | media.Speaker,

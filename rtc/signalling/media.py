@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -29,10 +29,11 @@ class Sending(Part):
 
 
 class Receiving(Part):
-    """What the m-section `mid` shall carry to us; null keeps the section and shows nothing."""
+    """What the m-section `mid` shall carry to us; null keeps the section and shows nothing, `*` is whichever
+    voices are loud and have no section of their own."""
 
     mid: Mid
-    producer: Identifier | None
+    producer: Identifier | Literal["*"] | None
 
 
 class Offer(Request):
@@ -66,6 +67,26 @@ class Selected(Message):
     re: MessageId
 
 
+class View(Request):
+    """What is shown of the producers that are received, and how large.
+
+    `sizes` in pixels of height; 0: not shown just now, nothing of it is sent, while its section stays. A
+    producer that is not named is sent as large as it is. `main` is the big picture, which comes first when
+    the path does not take all.
+    """
+
+    type: Literal["media.view"] = "media.view"
+    sizes: dict[Identifier, Annotated[int, Field(ge=0, le=8640)]] = Field(
+        default_factory=dict, max_length=MAX_STREAMS
+    )
+    main: Identifier | None = None
+
+
+class Viewed(Message):
+    type: Literal["media.viewed"] = "media.viewed"
+    re: MessageId
+
+
 class Mute(Request):
     """Stop or resume a source; while it is muted the server drops its packets."""
 
@@ -87,6 +108,27 @@ class Produced(Message):
 class Unproduced(Message):
     type: Literal["media.unproduced"] = "media.unproduced"
     producer: Identifier
+
+
+class Forwarded(Message):
+    """How much of a producer that we receive is sent to us from now on, and why not all that was asked for.
+
+    `reason`: wanted (all is sent), bandwidth (our path takes no more), load (the server has too much to do),
+    last-n (others spoke later), hidden (we show nothing of it).
+    """
+
+    type: Literal["media.forwarded"] = "media.forwarded"
+    producer: Identifier
+    state: Literal["full", "lower", "paused"]
+    reason: str
+
+
+class Voice(Message):
+    """Whose voice our section `mid` carries, where we asked for loud voices (`*`) in it."""
+
+    type: Literal["media.voice"] = "media.voice"
+    mid: Mid
+    producer: Identifier | None
 
 
 class Speaker(Message):

@@ -9,18 +9,28 @@ from server_lite import room as events
 from server_lite.meeting import Meeting
 
 
-def offer(meeting: Meeting, member: str, message: media.Offer) -> Message:
-    return meeting.offer(member, message)
+async def offer(meeting: Meeting, member: str, message: media.Offer) -> Message:
+    return await meeting.offer(member, message)
 
 
-def select(meeting: Meeting, member: str, message: media.Select) -> Message:
+async def select(meeting: Meeting, member: str, message: media.Select) -> Message:
     meeting.select(member, message.receive)
     return media.Selected(re=message.id)
 
 
-def mute(meeting: Meeting, member: str, message: media.Mute) -> Message:
+async def view(meeting: Meeting, member: str, message: media.View) -> Message:
+    meeting.view(member, message.sizes, message.main)
+    return media.Viewed(re=message.id)
+
+
+async def mute(meeting: Meeting, member: str, message: media.Mute) -> Message:
     meeting.happened(events.Mute(member, message.source, message.muted))
     return media.Muted(re=message.id)
 
 
-HANDLERS: dict[type[Message], Any] = {media.Offer: offer, media.Select: select, media.Mute: mute}
+HANDLERS: dict[type[Message], Any] = {
+    media.Offer: offer,
+    media.Select: select,
+    media.View: view,
+    media.Mute: mute,
+}

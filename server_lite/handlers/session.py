@@ -9,11 +9,11 @@ from server_lite import room as events
 from server_lite.meeting import Meeting
 
 
-def hello(meeting: Meeting, member: str, message: session.Hello) -> Message | None:
+async def hello(meeting: Meeting, member: str, message: session.Hello) -> Message | None:
     raise ProtocolError("hello-twice", "You are in the meeting already.", message.id)
 
 
-def leave(meeting: Meeting, member: str, message: session.Leave) -> Message | None:
+async def leave(meeting: Meeting, member: str, message: session.Leave) -> Message | None:
     meeting.happened(events.Leave(member))
     return None
 

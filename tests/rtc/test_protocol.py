@@ -171,6 +171,7 @@ def test_the_table_of_codes_is_complete() -> None:
 
 
 def test_the_limits_told_are_the_limits_kept() -> None:
+    from rtc.fanout import MAX_INCOMING_SSRCS
     from rtc.signalling import MAX_MESSAGE_BYTES, MAX_STREAMS
     from rtc.signalling.session import MAX_NAME
     from server_lite.config import Settings
@@ -181,7 +182,14 @@ def test_the_limits_told_are_the_limits_kept() -> None:
     assert f"| {MAX_STREAMS} |" in text
     assert f"1 to {MAX_NAME} characters" in text
     assert f"{settings.message_rate:.0f} a second, {settings.message_burst:.0f} at once" in text
-    assert f"| members of a room | {settings.max_members} |" in text
+    assert settings.max_members == settings.max_publishers
+    assert f"| members of a room, and of them those who send pictures | {settings.max_members} |" in text
+    assert f"| members of all rooms | {settings.max_members_of_all:,} |" in text
+    for rate in (settings.member_pictures, settings.member_sound):
+        told = f"{rate.bits // 10**6} Mbit/s" if rate.bits >= 10**6 else f"{rate.bits // 1000} kbit/s"
+        assert f"{told}, {rate.packets:,} packets a second" in text
+    assert f"| {settings.room_pictures // 10**6} Mbit/s;" in text
+    assert f"| SSRCs of a member | {MAX_INCOMING_SSRCS} |" in text
     assert f"| connections of one address | {settings.max_connections_per_address} |" in text
     assert f"{settings.max_send_queue}, then it is cut off" in text
     assert f"place for {settings.lost_grace_s} s" in text

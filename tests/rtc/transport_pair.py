@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from rtc.fanout import DROP, Record
 from rtc.rtp import RtpPacket
 from rtc.sdp import TransportParameters
-from rtc.transport import Certificate, ClientLink, PeerTransport, ServerLink
+from rtc.server_transport import ServerTransport
+from rtc.transport import Certificate, ClientLink, PeerTransport
 from rtc.udp_mux import MuxLink, UdpMux
 
 PATIENCE = 10.0  # seconds, only a broken path takes that long
@@ -25,6 +27,18 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+class ServerEnd(ServerTransport):
+    """Sends packets of its own, as the plane does for destinations."""
+
+    def send_rtp(self, data: bytes) -> None:
+        self._link.mux.fanout.send_rtp(self.peer, data, self._link.mux.now())
+        self._link.mux.wake()
+
+    def send_rtcp(self, data: bytes) -> None:
+        self._link.mux.fanout.send_rtcp(self.peer, data, self._link.mux.now())
+        self._link.mux.wake()
+
+
 class Pair:
     """Both ends with what arrived at each."""
 
@@ -37,10 +51,11 @@ class Pair:
         self.rtcp_at_server: list[bytes] = []
         self.rtcp_at_client: list[bytes] = []
         self.closed: list[str] = []
-        self.server = PeerTransport(
-            ServerLink(self.link, mux.candidates([host])),
+        self.server = ServerEnd(
+            self.link,
+            mux.candidates([host]),
             SERVER,
-            on_rtp=lambda data, now: self.at_server.append(data),
+            on_media=self._media,
             on_rtcp=lambda data, now: self.rtcp_at_server.append(data),
             on_closed=lambda: self.closed.append("server"),
         )
@@ -54,10 +69,14 @@ class Pair:
         self.told_server: TransportParameters = self.client.local_parameters("actpass")
         self.told_client: TransportParameters = self.server.local_parameters("passive")
 
+    def _media(self, record: Record, index: int, now: int) -> int:
+        self.at_server.append(self.mux.fanout.packet(index))
+        return DROP
+
     async def connect(self) -> list[BaseException | None]:
         """Both at once; what each raised."""
         raised = await asyncio.gather(
-            self.server.connect(self.told_server, dtls_role="server"),
+            self.server.connect(self.told_server),
             self.client.connect(self.told_client, dtls_role="client"),
             return_exceptions=True,
         )

@@ -6,28 +6,33 @@ import itertools
 from collections import defaultdict
 
 from rtc import rtcp, vp8
+from rtc.fanout import DROP, ExtensionIds, Kind
+from rtc.fanout_open import open_fanout
 from rtc.header_extensions import encode_audio_level, encode_mid
 from rtc.rtcp import RtcpPacket
 from rtc.rtp import RtpPacket, is_rtcp
-from server_lite.negotiation import ConsumerPlan, ProducerPlan
-from server_lite.router import Router, Send
+from server_lite.negotiation import ConsumerPlan, LayerPlan, ProducerPlan
+from server_lite.router import Router
+from tests.rtc.secure_end import SecureEnd
 from tests.rtc.strategies import vp8_frame, vp8_packets
 
 VP8, RTX, OPUS, H264 = 96, 97, 111, 102
-MID_ID, LEVEL_ID = 4, 1
+MID_ID, LEVEL_ID, WIDE_ID, RID_ID, REPAIRED_RID_ID = 4, 1, 3, 10, 11
+IDS = ExtensionIds(mid=MID_ID, level=LEVEL_ID, rid=RID_ID, repaired_rid=REPAIRED_RID_ID)
 
 
 def video_plan(mid: str, ssrc: int | None, *, rtx_ssrc: int | None = None) -> ProducerPlan:
+    return layered_plan(mid, LayerPlan("", ssrc, rtx_ssrc if ssrc is not None else None))
+
+
+def layered_plan(mid: str, *layers: LayerPlan) -> ProducerPlan:
     return ProducerPlan(
         mid=mid,
         kind="video",
-        ssrcs=() if ssrc is None else (ssrc,),
-        rtx_ssrcs={} if rtx_ssrc is None or ssrc is None else {rtx_ssrc: ssrc},
         codecs={VP8: "VP8", H264: "H264"},
         rtx_types={RTX: VP8},
         clock_rate=90000,
-        mid_extension=MID_ID,
-        level_extension=None,
+        layers=layers,
     )
 
 
@@ -35,13 +40,10 @@ def sound_plan(mid: str, ssrc: int | None) -> ProducerPlan:
     return ProducerPlan(
         mid=mid,
         kind="audio",
-        ssrcs=() if ssrc is None else (ssrc,),
-        rtx_ssrcs={},
         codecs={OPUS: "OPUS"},
         rtx_types={},
         clock_rate=48000,
-        mid_extension=MID_ID,
-        level_extension=LEVEL_ID,
+        layers=(LayerPlan("", ssrc, None),),
     )
 
 
@@ -56,40 +58,89 @@ def receiver_plan(mid: str, kind: str, ssrc: int, *, repairs: bool = True) -> Co
         codecs={"VP8": 120} if video else {"OPUS": 109},
         rtx_types={120: 121} if video and repairs else {},
         clock_rate=90000 if video else 48000,
-        mid_extension=9,
-        level_extension=None if video else 8,
     )
 
 
 class Call:
-    """The router, the time, and what everybody received so far."""
+    """The router over a forwarding plane, the time in seconds, and what everybody received so far."""
 
-    def __init__(self) -> None:
-        self.router = Router()
+    def __init__(self, ids: ExtensionIds = IDS) -> None:
+        self.plane = open_fanout()
+        self.states: list[tuple[str, dict[str, tuple[str, str]]]] = []
+        self.voices: dict[str, dict[str, str | None]] = defaultdict(dict)
+        self.router = Router(
+            self.plane,
+            told=lambda member, states: self.states.append((member, dict(states))),
+            told_voices=lambda member, voices: self.voices[member].update(voices),
+        )
         self.now = 100.0
         self.rtp: dict[str, list[RtpPacket]] = defaultdict(list)
         self.rtcp: dict[str, list[RtcpPacket]] = defaultdict(list)
+        self._ids = ids
+        self._peers: dict[str, int] = {}
+        self._ends: dict[str, SecureEnd] = {}
         self._ssrc = 1000
 
-    def take(self, sends: list[Send]) -> None:
-        for send in sends:
-            if is_rtcp(send.packet):
-                self.rtcp[send.member] += rtcp.parse_compound(send.packet)
+    @property
+    def microseconds(self) -> int:
+        return round(self.now * 1e6)
+
+    def enter(self, member: str) -> None:
+        """Gives the member a path, unless it has one."""
+        if member not in self._peers:
+            peer = self._peers[member] = self.plane.open_peer()
+            self._ends[member] = SecureEnd(self.plane, peer)
+            self.plane.route(member.encode(), peer)
+            self.plane.set_address(peer, member.encode())
+        if member not in self.router.paths:
+            self.router.set_path(member, self._peers[member], self._ids)
+
+    def leave(self, member: str) -> None:
+        self.router.remove_member(member)
+        peer = self._peers.pop(member, None)
+        if peer is not None:
+            self.plane.close_peer(peer)
+
+    def take(self) -> None:
+        """Delivers what the plane has to send."""
+        self.plane.flush(-1, self.microseconds)
+        for address, packet in self.plane.take():
+            member = address.decode()
+            opened = self._ends[member].open(packet)
+            if is_rtcp(opened):
+                self.rtcp[member] += rtcp.parse_compound(opened)
             else:
-                self.rtp[send.member].append(RtpPacket.parse(send.packet))
+                self.rtp[member].append(RtpPacket.parse(opened))
 
     def send(self, member: str, packet: RtpPacket | RtcpPacket | bytes) -> None:
         data = packet if isinstance(packet, bytes) else packet.serialize()
-        self.take(self.router.handle_packet(member, data, self.now))
+        self.enter(member)
+        now = self.microseconds
+        verdicts = bytearray()
+        sealed = self._ends[member].seal(data)
+        for index, record in enumerate(self.plane.deliver(sealed, member.encode(), now)):
+            if record.kind == Kind.RTCP:
+                self.router.handle_rtcp(member, self.plane.packet(index), now)
+                verdicts.append(DROP)
+            else:
+                verdicts.append(self.router.handle_packet(member, record, index, now))
+        self.plane.forward(bytes(verdicts), now)
+        self.take()
+
+    def publish(self, producer: str, member: str, plan: ProducerPlan, *, share: bool = False) -> None:
+        self.enter(member)
+        self.router.add_producer(producer, member, plan, share=share)
 
     def pass_time(self, seconds: float, step: float = 0.02) -> None:
         end = self.now + seconds
         while self.now < end - 1e-9:
             self.now = min(end, self.now + step)
-            self.take(self.router.tick(self.now))
+            self.router.tick(self.microseconds)
+            self.take()
 
     def receive(self, member: str, *sections: tuple[str, str]) -> list[int]:
         """Gives `member` receiving sections of (mid, kind); returns their SSRCs."""
+        self.enter(member)
         plans = []
         for mid, kind in sections:
             self._ssrc += 10
@@ -98,10 +149,12 @@ class Call:
         return [plan.ssrc for plan in plans]
 
     def show(self, member: str, mid: str, producer: str | None) -> None:
-        self.take(self.router.show(member, mid, producer, self.now))
+        self.router.show(member, mid, producer, self.microseconds)
+        self.take()
 
     def pause(self, producer: str, paused: bool) -> None:
-        self.take(self.router.pause(producer, paused, self.now))
+        self.router.pause(producer, paused, self.microseconds)
+        self.take()
 
     def got(self, member: str, ssrc: int) -> list[RtpPacket]:
         return [packet for packet in self.rtp[member] if packet.ssrc == ssrc]
@@ -126,7 +179,7 @@ class VideoSource:
         self.sent: dict[int, RtpPacket] = {}
         self.named = named
         self.plan = video_plan("cam", ssrc if named else None, rtx_ssrc=self.rtx_ssrc)
-        call.router.add_producer(producer, member, self.plan)
+        call.publish(producer, member, self.plan)
 
     def packets(self, *, key: bool = False, size: int = 250) -> list[RtpPacket]:
         packets = vp8_packets(
@@ -157,7 +210,7 @@ class SoundSource:
     def __init__(self, call: Call, member: str, producer: str, ssrc: int) -> None:
         self.call, self.member, self.producer, self.ssrc = call, member, producer, ssrc
         self.sequence, self.timestamp = 7, 0
-        call.router.add_producer(producer, member, sound_plan("mic", ssrc))
+        call.publish(producer, member, sound_plan("mic", ssrc))
 
     def say(self, level: int = 30) -> RtpPacket:
         packet = RtpPacket(

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from rtc.secret import Secret
-from rtc.udp_mux import bind
+from rtc.socket_address import bind
 from server_lite.__main__ import HearthServer, _listen, _server
 from server_lite.config import Settings
 from server_lite.meetings import Opened

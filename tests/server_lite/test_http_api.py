@@ -10,6 +10,7 @@ import pytest
 from rtc.invitation import Invitation
 from rtc.secret import Secret
 from server_lite.http_api import MAX_BODY_BYTES
+from server_lite.load import Sample
 from tests.server_lite.serving import KEY, Served, serving
 from tests.support.server_process import parse_metrics
 
@@ -166,3 +167,24 @@ async def test_the_page_is_the_same_for_rooms_that_do_not_exist() -> None:
         real = await served.request("GET", f"/join/{served.open().meeting.room.id}")
         made_up = await served.request("GET", "/join/made-up")
         assert (real.status_code, real.text) == (made_up.status_code, made_up.text)
+
+
+async def test_the_load_is_among_the_metrics() -> None:
+    async with serving() as served:
+        served.state.load.measure(Sample(1234.4, 5e6, 12.3, 0.5), 1e9)
+        served.state.load.step = 3
+        served.open().meeting.router.counters.member_pauses = 7
+        samples = parse_metrics((await served.request("GET", "/metrics")).text)
+        expected = {
+            "load_packets_per_second": 1234,
+            "load_bits_per_second": 5e6,
+            "load_delay_seconds": 0.0123,
+            "load_cores": 0.5,
+            "load_step": 3,
+            "load_sheds_total": 0,
+            "load_recoveries_total": 0,
+            "member_pauses_total": 7,
+            "room_pauses_total": 0,
+            "draining": 0,
+        }
+        assert {name: samples[f"hearth_{name}"] for name in expected} == expected

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
 from rtc.invitation import Invitation
+from server_lite.__main__ import main
 from tests.support.server_process import READY_WITHIN, ROOT, STOP_WITHIN, ServerProcess, wait_for
 
 COMMAND = [sys.executable, "-m", "server_lite"]
@@ -143,3 +147,61 @@ def test_it_ends_with_its_parent() -> None:
     assert process.returncode == 0
     server._forget()
     server._log.close()
+
+
+@contextmanager
+def draining(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Invitation, ClientConnection]]:
+    """A server that was sent a first SIGTERM while somebody was in its meeting."""
+    with alone("--port", "0", *arguments) as process:
+        link = re.search(r"^Link: (\S+)$", told(process), re.M)
+        assert link is not None
+        invitation = Invitation.parse(link[1])
+        address = f"{invitation.http_url.replace('http', 'ws', 1)}/ws"
+        with connect(address, proxy=None, compression=None) as member:
+            hello = {"type": "session.hello", "id": 1, "protocol": [1], "name": "Ann"}
+            member.send(json.dumps(hello | {"token": invitation.token.reveal()}))
+            assert json.loads(member.recv(READY_WITHIN))["type"] == "session.welcome"
+            process.send_signal(signal.SIGTERM)
+            wait_for("the drain", lambda: health(invitation)[0] == 503)
+            yield process, invitation, member
+
+
+def health(invitation: Invitation) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{invitation.http_url}/healthz", timeout=10) as answer:
+            return answer.status, json.load(answer)["status"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)["status"]
+
+
+def test_a_first_sigterm_waits_for_the_meeting_and_no_longer() -> None:
+    with draining("--drain", "600") as (process, invitation, member):
+        assert health(invitation) == (503, "draining")
+        member.send('{"type": "media.mute", "id": 2, "source": "camera", "muted": true}')
+        said = [json.loads(member.recv(READY_WITHIN))["type"] for _ in range(2)]
+        assert "media.muted" in said  # the meeting goes on
+        member.send('{"type": "session.leave"}')
+        assert process.wait(STOP_WITHIN) == 0
+
+
+def test_a_second_sigterm_stops_at_once() -> None:
+    with draining("--drain", "600") as (process, _, member):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_WITHIN) == 0
+        assert json.loads(member.recv(1))["code"] == "server-stopping"
+
+
+def test_members_are_warned_and_the_time_is_kept() -> None:
+    with draining("--drain", "2") as (process, _, member):
+        warned = json.loads(member.recv(READY_WITHIN))
+        assert (warned["type"], warned["code"], warned.get("re")) == ("session.refused", "draining", None)
+        assert "seconds" in warned["sentence"]
+        assert process.wait(2 + STOP_WITHIN) == 0
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "1e9", "nan"])
+def test_a_time_to_drain_that_is_none(seconds: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--drain", seconds])
+    assert stopped.value.code == 2

@@ -11,6 +11,11 @@ import pytest
 
 from rtc import transport
 from rtc.sdp import MediaSection, SessionDescription, TransportParameters
+from rtc.udp_mux import UdpMux
+from server_lite.media_host import LocalHost
+from server_lite.media_room import MediaRoom
+from server_lite.meetings import Opened
+from server_lite.router import Router
 from tests.server_lite.serving import Line, Served, serving
 from tests.support.wire_member import OPUS, VP8, RefusedError, WireMember
 
@@ -37,7 +42,17 @@ def offer(ufrag: str = "abcd", *sections: MediaSection, **changes: Any) -> dict[
 
 
 def paths(served: Served) -> int:
-    return len(served.state.port.mux._by_ufrag)
+    return len(mux(served)._by_ufrag)
+
+
+def mux(served: Served) -> UdpMux:
+    assert isinstance(served.state.host, LocalHost)
+    return served.state.host.port.mux
+
+
+def router(opened: Opened) -> Router:
+    assert isinstance(opened.meeting.media, MediaRoom)
+    return opened.meeting.media.router
 
 
 async def producers_told(line: Line, member: str) -> list[str]:
@@ -52,7 +67,7 @@ async def test_sound_goes_from_one_to_the_other() -> None:
         async with WireMember(link, "Ann") as ann, WireMember(link, "Ben") as ben:
             answer = await ann.send_and_receive([])
             await ben.send_and_receive([answer["producers"]["0"]])
-            await until(lambda: opened.meeting.router.wants(ben.welcome["member"]))
+            await until(lambda: router(opened).wants(ben.welcome["member"]))
             for _ in range(20):
                 ann.speak()
             await until(lambda: sum(ben.rtp_received.values()) == 20)
@@ -75,9 +90,9 @@ async def test_a_path_that_its_member_closes_is_freed() -> None:
             await until(lambda: paths(served) == 0)
             answer = await ann.send_and_receive([])
             assert answer["producers"].keys() == {"0"}
-            before = opened.meeting.router.counters.packets_in
+            before = router(opened).counters.packets_in
             ann.speak()
-            await until(lambda: opened.meeting.router.counters.packets_in > before)
+            await until(lambda: router(opened).counters.packets_in > before)
 
 
 async def test_what_could_not_be_decrypted_stays_counted_over_a_new_path() -> None:
@@ -86,14 +101,13 @@ async def test_what_could_not_be_decrypted_stays_counted_over_a_new_path() -> No
         async with WireMember(opened.invitation.link, "Ann") as ann:
             await ann.send_and_receive([])
             ann.send_raw(b"\x80\x6f" + bytes(40))
-            await until(lambda: opened.meeting.dropped() == 1)
+            await until(lambda: mux(served).dropped["srtp"] == 1)
             first = ann.transport
             await ann.send_and_receive([])
             assert first is not None
             await first.close()
-            assert opened.meeting.dropped() == 1
-        await until(lambda: not len(opened.meeting.room) or opened.meeting.dropped() == 1)
-        assert opened.meeting.dropped() == 1
+            assert mux(served).dropped["srtp"] == 1
+        assert mux(served).dropped["srtp"] == 1
 
 
 @pytest.mark.parametrize(
@@ -174,9 +188,10 @@ async def test_a_source_moves_to_another_section_with_its_stream() -> None:
             before = await ann.ask(offer("abcd", camera, send=here), "media.answer")
             after = await ann.ask(offer("abcd", moved, send=there), "media.answer")
             assert set(before["producers"].values()).isdisjoint(after["producers"].values())
-            router = opened.meeting.router
-            assert set(router._producers) == set(after["producers"].values())
-            assert router._by_ssrc[ann.welcome["member"]][77].id == after["producers"]["2"]
+            media = router(opened)
+            assert set(media.producers) == set(after["producers"].values())
+            path = media.paths[ann.welcome["member"]]
+            assert path.layers[77].producer.id == after["producers"]["2"]
 
 
 async def test_selecting_needs_a_section() -> None:
@@ -199,7 +214,7 @@ async def test_the_signalling_may_come_back_while_media_goes_on() -> None:
         async with WireMember(link, "Ann") as ann, WireMember(link, "Ben") as ben:
             answer = await ann.send_and_receive([])
             await ben.send_and_receive([answer["producers"]["0"]])
-            await until(lambda: opened.meeting.router.wants(ben.welcome["member"]))
+            await until(lambda: router(opened).wants(ben.welcome["member"]))
             await ann.socket.close()
             await until(lambda: opened.meeting.connected_members() == 1)
             for _ in range(10):
@@ -209,7 +224,7 @@ async def test_the_signalling_may_come_back_while_media_goes_on() -> None:
                 await again.join(opened, "Ann", resume=ann.welcome["resume"], microphone=False)
                 for _ in range(10):
                     ann.speak()
-                await until(lambda: opened.meeting.router.counters.muted == 10)
+                await until(lambda: router(opened).counters.muted == 10)
                 assert sum(ben.rtp_received.values()) == 10
 
 

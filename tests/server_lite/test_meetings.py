@@ -13,6 +13,7 @@ from rtc.secret import Secret
 from rtc.signalling import Message, ProtocolError, session
 from server_lite import room as events
 from server_lite.config import Settings
+from server_lite.load import Limits
 from server_lite.meetings import Meetings, Opened, new_id
 from tests.support.virtual_time import VirtualClock
 
@@ -209,3 +210,41 @@ async def test_everybody_is_told_when_the_server_stops(make: Callable[..., Meeti
     opened.meeting._connections["m1"] = connection
     await meetings.close()
     assert connection.closed == "server-stopping"
+
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "draining": {"draining": True},
+    "overloaded": {"limits": Limits(new_rooms=False)},
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_no_meeting_begins_and_those_that_have_begun_go_on(make: Callable[..., Meetings], code: str) -> None:
+    meetings = make()
+    empty, used = meetings.open("Empty"), meetings.open("Used")
+    occupied(used)
+    for name, value in REFUSALS[code].items():
+        setattr(meetings, name, value)
+    with pytest.raises(ProtocolError, match=code):
+        meetings.open("New")
+    with pytest.raises(ProtocolError, match=code) as refused:
+        meetings.find(hello(empty.invitation.token))
+    assert refused.value.re == 4
+    assert meetings.find(hello(used.invitation.token)) is used.meeting
+    with pytest.raises(ProtocolError, match="token-wrong"):  # nobody learns more who has no right
+        meetings.find(hello(Secret("wrong")))
+    assert [i.room for i in meetings.invitations()] == [empty.meeting.room.id, used.meeting.room.id]
+
+
+def test_the_members_of_all_meetings_are_limited(make: Callable[..., Meetings]) -> None:
+    meetings = make(max_members_of_all=3)
+    one, other = meetings.open("One"), meetings.open("Other")
+    for opened in (one, one, other):
+        assert meetings.find(hello(opened.invitation.token)) is opened.meeting
+        occupied(opened)
+    assert meetings.members() == 3
+    for opened in (one, other):
+        with pytest.raises(ProtocolError, match="server-full"):
+            meetings.find(hello(opened.invitation.token))
+    back = hello(one.invitation.token, resume=Secret("key"))  # a place that is kept is no new one
+    assert meetings.find(back) is one.meeting

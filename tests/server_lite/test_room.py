@@ -20,7 +20,7 @@ CAP = 6
 INVITATION = session.Invitation(link="http://192.0.2.1:1/join/r#t", code="")
 
 
-def make_room(cap: int = CAP) -> Room:
+def make_room(cap: int = CAP, publishers: int = 100) -> Room:
     numbers, keys = itertools.count(), itertools.count()
     return Room(
         "room1",
@@ -29,6 +29,7 @@ def make_room(cap: int = CAP) -> Room:
         new_id=lambda prefix: f"{prefix}{next(numbers)}",
         new_key=lambda: Secret(f"key{next(keys)}"),
         max_members=cap,
+        max_publishers=publishers,
         lost_grace=GRACE,
     )
 
@@ -387,3 +388,34 @@ def test_the_dump_holds_no_name_and_no_key() -> None:
     assert ann in dump
     assert "Unmistakable" not in dump
     assert welcome.resume.reveal() not in dump
+
+
+def test_no_more_send_pictures_than_the_room_takes() -> None:
+    room = make_room(publishers=2)
+    ann, ben, cem = (join(room, name)[0] for name in ("Ann", "Ben", "Cem"))
+    sound, picture, screen = ("0", "microphone"), ("1", "camera"), ("2", "screen")
+
+    def publish(member: str, *sources: tuple[str, Any]) -> list[Effect]:
+        return room.handle(events.Publish(member, sources), 0.0)
+
+    publish(ann, sound, picture)
+    publish(ben, sound, screen)
+    publish(ann, sound, picture, screen)  # who has a place may use it for more
+    publish(cem, sound)
+    with pytest.raises(ProtocolError, match="publishers-full"):
+        publish(cem, sound, picture)
+    published = publish(cem, sound)[0]
+    assert isinstance(published, events.Published)
+    assert (list(published.producers), published.ended) == (["0"], ())  # the refusal changed nothing
+    publish(ann, sound)
+    publish(cem, sound, picture)
+    room.handle(events.Leave(ben), 0.0)
+    publish(ann, sound, screen)
+
+
+def test_everybody_reads_what_is_announced() -> None:
+    room = make_room()
+    ann, ben = join(room, "Ann")[0], join(room, "Ben")[0]
+    effects = room.handle(events.Announce("draining", "Soon."), 1.0)
+    for member in (ann, ben):
+        assert told(effects, member) == [session.Refused(code="draining", sentence="Soon.")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rtc import rtcp, rtx
+from rtc.fanout import MAX_INCOMING_SSRCS
 from rtc.rtp import RtpPacket
 from server_lite.loudest import VOICES
-from server_lite.router import Router
 from tests.server_lite.call_of_packets import (
     MID_ID,
     RTX,
@@ -27,7 +27,7 @@ def call() -> Call:
 
 
 def test_a_stream_that_the_offer_did_not_name_is_found_by_its_section(call: Call) -> None:
-    call.router.add_producer("p-ann", "ann", video_plan("cam", None))
+    call.publish("p-ann", "ann", video_plan("cam", None))
     (at_ben,) = call.receive("ben", ("r1", "video"))
     call.show("ben", "r1", "p-ann")
     ann = VideoSource.__new__(VideoSource)
@@ -50,10 +50,12 @@ def test_a_stream_that_the_offer_did_not_name_is_found_by_its_section(call: Call
 
 
 def test_unnamed_streams_of_a_section_are_bounded(call: Call) -> None:
-    call.router.add_producer("p-ann", "ann", video_plan("cam", None))
+    call.publish("p-ann", "ann", video_plan("cam", None))
     for ssrc in range(1000, 1100):
         call.send("ann", RtpPacket(RTX, 5, 5, ssrc, False, b"\x00\x05\x10\x00", extensions={MID_ID: b"cam"}))
-    assert call.router.counters.unknown_stream >= 96
+    bounded = call.plane.counters()["too-many-streams"]
+    assert bounded == 100 - MAX_INCOMING_SSRCS
+    assert call.router.counters.unknown_stream == MAX_INCOMING_SSRCS
 
 
 def test_a_source_on_a_new_path_keeps_its_receivers(call: Call) -> None:
@@ -93,7 +95,7 @@ def test_the_same_offer_again_disturbs_nothing(call: Call) -> None:
     (at_ben,) = call.receive("ben", ("r1", "video"))
     call.show("ben", "r1", "p-ann")
     ann.frame(key=True)
-    call.router.add_producer("p-ann", "ann", ann.plan)
+    call.publish("p-ann", "ann", ann.plan)
     ann.frame()
     assert continuous(call.got("ben", at_ben))
     assert len(call.got("ben", at_ben)) == 6
@@ -112,6 +114,7 @@ def test_a_source_may_take_over_the_stream_of_one_that_ends(call: Call) -> None:
 def test_sections_that_are_not_named_any_more_end(call: Call) -> None:
     ann = VideoSource(call, "ann", "p-ann", 11)
     kept, ended = receiver_plan("r1", "video", 500), receiver_plan("r2", "video", 600)
+    call.enter("ben")
     call.router.set_consumers("ben", [kept, ended])
     call.show("ben", "r1", "p-ann")
     call.show("ben", "r2", "p-ann")
@@ -137,7 +140,7 @@ def test_an_ended_source_leaves_its_sections_empty(call: Call) -> None:
 
 
 def test_one_who_left_leaves_nothing_behind(call: Call) -> None:
-    empty = Router().dump()
+    empty = Call().router.dump()
     for member in ("ann", "ben"):
         VideoSource(call, member, f"v-{member}", 11 if member == "ann" else 21)
         SoundSource(call, member, f"s-{member}", 31 if member == "ann" else 41).say(20)
@@ -167,6 +170,7 @@ def test_a_hundred_members_in_one_room() -> None:
             for n, other in enumerate(members)
             if other != member
         ]
+        call.enter(member)
         call.router.set_consumers(member, plans)
         for other in members:
             if other != member:
@@ -183,4 +187,4 @@ def test_a_hundred_members_in_one_room() -> None:
     assert call.router.counters.packets_in == 100 * rounds
     for member in members:
         call.router.remove_member(member)
-    assert call.router.dump() == Router().dump()
+    assert call.router.dump() == Call().router.dump()

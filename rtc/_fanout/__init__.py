@@ -1,0 +1,363 @@
+"""The forwarding plane's kernel in C, where it is built: `NativeFanout` is a `rtc.fanout.Fanout`."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.util
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+from rtc.fanout import (
+    ARRIVALS,
+    COUNTERS,
+    RECORD,
+    DestinationPlan,
+    DestinationState,
+    ExtensionIds,
+    MasterKey,
+    Profile,
+    Record,
+    SentPacket,
+    StreamPlan,
+    StreamStatistics,
+)
+
+#: What the kernel calls of OpenSSL's libcrypto, in the order of its table.
+_SYMBOLS: Final = (
+    "EVP_CIPHER_CTX_new",
+    "EVP_CIPHER_CTX_free",
+    "EVP_aes_128_gcm",
+    "EVP_aes_256_gcm",
+    "EVP_aes_128_ctr",
+    "EVP_aes_256_ctr",
+    "EVP_sha1",
+    "EVP_EncryptInit_ex",
+    "EVP_DecryptInit_ex",
+    "EVP_EncryptUpdate",
+    "EVP_DecryptUpdate",
+    "EVP_EncryptFinal_ex",
+    "EVP_DecryptFinal_ex",
+    "EVP_CIPHER_CTX_ctrl",
+    "HMAC_CTX_new",
+    "HMAC_CTX_free",
+    "HMAC_Init_ex",
+    "HMAC_Update",
+    "HMAC_Final",
+)
+#: Set to load the build with sanitizers, for tests.
+_SANITIZED: Final = "HEARTH_SANITIZED_KERNEL"
+
+
+class _Kernel:
+    """The loaded library."""
+
+    def __init__(self, ffi: Any, lib: Any, crypto: ctypes.CDLL) -> None:
+        self.ffi, self.lib = ffi, lib
+        self._crypto = crypto  # its functions are called as long as the kernel lives
+        addresses = [ctypes.cast(getattr(crypto, name), ctypes.c_void_p).value for name in _SYMBOLS]
+        table = ffi.new("void *[]", [ffi.cast("void *", address) for address in addresses])
+        if lib.hf_init(table, len(_SYMBOLS)) < 0:
+            raise ImportError("libcrypto lacks a function that the kernel needs")
+
+
+@cache
+def _load() -> _Kernel | str:
+    """The kernel, or why there is none, as a sentence."""
+    from rtc._fanout import build  # also run as a program of its own
+
+    sanitize = os.environ.get(_SANITIZED) == "1"
+    if not build.is_current(sanitize=sanitize):
+        return build.why_not() or "The kernel is not built: type python3 -m rtc._fanout.build."
+    crypto = _libcrypto()
+    if crypto is None:
+        return "There is no libcrypto of OpenSSL 3."
+    path = build.folder(sanitize=sanitize) / build.LIBRARY
+    spec = importlib.util.spec_from_file_location("_native", path)
+    assert spec is not None
+    assert spec.loader is not None
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return _Kernel(module.ffi, module.lib, crypto)
+    except (ImportError, OSError) as error:
+        return f"The kernel cannot be loaded: {error}."
+
+
+def _libcrypto() -> ctypes.CDLL | None:
+    """That of pylibsrtp's wheel, which exports its functions, or the system's."""
+    found: list[str] = []
+    binding = importlib.util.find_spec("pylibsrtp._binding")
+    if binding is not None and binding.origin is not None:
+        found.append(binding.origin)
+    for name in (*found, "libcrypto.so.3", ctypes.util.find_library("crypto") or ""):
+        try:
+            library = ctypes.CDLL(name) if name else None
+        except OSError:
+            continue
+        if library is not None and all(hasattr(library, symbol) for symbol in _SYMBOLS):
+            return library
+    return None
+
+
+def available() -> bool:
+    """Whether the kernel can be used."""
+    return isinstance(_load(), _Kernel)
+
+
+def why_not() -> str:
+    """Why it cannot be used, as a sentence; empty if it can."""
+    kernel = _load()
+    return kernel if isinstance(kernel, str) else ""
+
+
+class NativeFanout:
+    """The plane in C. Raises ImportError where it is not built."""
+
+    def __init__(self) -> None:
+        kernel = _load()
+        if isinstance(kernel, str):
+            raise ImportError(kernel)
+        self._ffi, self._lib = kernel.ffi, kernel.lib
+        core = self._lib.hf_new()
+        if not core:
+            raise MemoryError
+        self._core = self._ffi.gc(core, self._lib.hf_free)
+        self._records = self._lib.hf_records(core)
+        self._data = self._ffi.new("uint8_t **")
+        self._address = self._ffi.new("uint8_t **")
+        self._sizes = self._ffi.new("int[2]")
+        self._count = 0
+
+    def _checked(self, result: int) -> int:
+        if result >= 0:
+            return result
+        if result == self._lib.HF_NO_MEMORY:
+            raise MemoryError
+        raise ValueError(
+            "no such handle" if result == self._lib.HF_NO_HANDLE else "an argument is out of range"
+        )
+
+    # Peers.
+
+    def open_peer(self) -> int:
+        return self._checked(self._lib.hf_open_peer(self._core))
+
+    def set_keys(self, peer: int, profile: Profile, receive: MasterKey, send: MasterKey) -> None:
+        for key in (receive, send):
+            if len(key.key) != profile.key_bytes or len(key.salt) != profile.salt_bytes:
+                raise ValueError("a key does not fit its profile")
+        self._checked(
+            self._lib.hf_set_keys(self._core, peer, profile, receive.key, receive.salt, send.key, send.salt)
+        )
+
+    def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
+        values = (
+            ids.mid,
+            ids.rid,
+            ids.repaired_rid,
+            ids.level,
+            ids.send_time,
+            ids.transport_wide,
+            ids.dependency,
+        )
+        if not all(0 <= value <= 255 for value in values):
+            raise ValueError("an extension's id is 0 to 255")
+        self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(values)))
+
+    def route(self, address: bytes, peer: int) -> None:
+        self._checked(self._lib.hf_route(self._core, address, len(address), peer))
+
+    def set_address(self, peer: int, address: bytes) -> None:
+        self._checked(self._lib.hf_set_address(self._core, peer, address, len(address)))
+
+    def set_pace(self, peer: int, rate: int) -> None:
+        self._checked(self._lib.hf_set_pace(self._core, peer, rate))
+
+    def close_peer(self, peer: int) -> None:
+        self._checked(self._lib.hf_close_peer(self._core, peer))
+
+    # Streams and destinations.
+
+    def open_stream(self, peer: int, plan: StreamPlan) -> int:
+        codecs = bytes(value for item in plan.codecs.items() for value in item)
+        repairs = bytes(value for item in plan.rtx_types.items() for value in item)
+        return self._checked(
+            self._lib.hf_open_stream(
+                self._core,
+                peer,
+                plan.ssrc,
+                plan.rtx_ssrc,
+                plan.clock_rate,
+                plan.video,
+                plan.group,
+                codecs,
+                len(plan.codecs),
+                repairs,
+                len(plan.rtx_types),
+            )
+        )
+
+    def set_repair_ssrc(self, stream: int, rtx_ssrc: int) -> None:
+        self._checked(self._lib.hf_set_repair_ssrc(self._core, stream, rtx_ssrc))
+
+    def set_clock(self, stream: int, sender_time: int, timestamp: int) -> None:
+        self._checked(self._lib.hf_set_clock(self._core, stream, sender_time, timestamp))
+
+    def restart_stream(self, stream: int) -> None:
+        self._checked(self._lib.hf_restart_stream(self._core, stream))
+
+    def close_stream(self, stream: int) -> None:
+        self._checked(self._lib.hf_close_stream(self._core, stream))
+
+    def open_destination(self, peer: int, plan: DestinationPlan) -> int:
+        codecs = bytes(v for codec, types in plan.codecs.items() for v in (codec, *types))
+        return self._checked(
+            self._lib.hf_open_destination(
+                self._core,
+                peer,
+                plan.ssrc,
+                plan.rtx_ssrc,
+                plan.clock_rate,
+                plan.video,
+                codecs,
+                len(plan.codecs),
+                plan.mid,
+                len(plan.mid),
+            )
+        )
+
+    def aim(
+        self, destination: int, stream: int, *, spatial: int = 7, temporal: int = 7, cut: bool = False
+    ) -> None:
+        self._checked(self._lib.hf_aim(self._core, destination, stream, spatial, temporal, cut))
+
+    def close_destination(self, destination: int) -> None:
+        self._checked(self._lib.hf_close_destination(self._core, destination))
+
+    # Packets.
+
+    def receive(self, fd: int, now: int) -> Sequence[Record]:
+        return self._batch(max(self._lib.hf_receive(self._core, fd, now), 0))
+
+    def deliver(self, data: bytes, address: bytes, now: int) -> Sequence[Record]:
+        return self._batch(
+            self._checked(self._lib.hf_deliver(self._core, data, len(data), address, len(address), now))
+        )
+
+    def _batch(self, count: int) -> list[Record]:
+        self._count = count
+        if not count:
+            return []
+        packed = self._ffi.buffer(self._records, count * RECORD.size)
+        return list(map(Record._make, RECORD.iter_unpack(packed)))
+
+    def adopt(self, index: int, stream: int, now: int) -> Record:
+        self._checked(self._lib.hf_adopt(self._core, index, stream, now))
+        packed = self._ffi.buffer(self._records + index, RECORD.size)
+        return Record._make(RECORD.unpack(packed))
+
+    def packet(self, index: int) -> bytes:
+        size = self._checked(self._lib.hf_packet(self._core, index, self._data))
+        return bytes(self._ffi.buffer(self._data[0], size))
+
+    def address(self, index: int) -> bytes:
+        size = self._checked(self._lib.hf_address(self._core, index, self._address))
+        return bytes(self._ffi.buffer(self._address[0], size))
+
+    def forward(self, verdicts: bytes, now: int) -> None:
+        self._checked(self._lib.hf_forward(self._core, verdicts, len(verdicts), now))
+
+    def repair(self, destination: int, sequences: Sequence[int], now: int) -> int:
+        wanted = self._ffi.new("uint16_t[]", [number & 0xFFFF for number in sequences])
+        return self._checked(self._lib.hf_repair(self._core, destination, wanted, len(sequences), now))
+
+    def probe(self, peer: int, size: int, cluster: int, now: int) -> int:
+        return self._checked(self._lib.hf_probe(self._core, peer, size, cluster, now))
+
+    def send_rtp(self, peer: int, packet: bytes, now: int) -> None:
+        self._checked(self._lib.hf_send_rtp(self._core, peer, packet, len(packet), now))
+
+    def send_rtcp(self, peer: int, packet: bytes, now: int) -> None:
+        self._checked(self._lib.hf_send_rtcp(self._core, peer, packet, len(packet), now))
+
+    def send_raw(self, peer: int, data: bytes) -> None:
+        self._checked(self._lib.hf_send_raw(self._core, peer, data, len(data)))
+
+    def send_to(self, address: bytes, data: bytes) -> None:
+        self._checked(self._lib.hf_send_to(self._core, address, len(address), data, len(data)))
+
+    def flush(self, fd: int, now: int) -> int:
+        return self._checked(self._lib.hf_flush(self._core, fd, now))
+
+    def next_flush(self, now: int) -> int:
+        return int(self._lib.hf_next_flush(self._core, now))
+
+    def take(self) -> list[tuple[bytes, bytes]]:
+        taken = []
+        buffer, sizes = self._ffi.buffer, self._sizes
+        while self._lib.hf_take(self._core, self._address, sizes, self._data, sizes + 1):
+            taken.append((bytes(buffer(self._address[0], sizes[0])), bytes(buffer(self._data[0], sizes[1]))))
+        return taken
+
+    # What happened.
+
+    def arrivals(self, peer: int) -> list[tuple[int, int]]:
+        numbers, times = self._ffi.new("uint16_t[]", ARRIVALS), self._ffi.new("int64_t[]", ARRIVALS)
+        count = self._checked(self._lib.hf_arrivals(self._core, peer, numbers, times, ARRIVALS))
+        return (
+            list(zip(self._ffi.unpack(numbers, count), self._ffi.unpack(times, count), strict=True))
+            if count
+            else []
+        )
+
+    def sent(self, peer: int, first: int, count: int) -> list[SentPacket | None]:
+        if not 0 <= count <= 0xFFFF:
+            raise ValueError("a feedback tells of 65,535 packets at most")
+        new = self._ffi.new
+        times, sizes = new("int64_t[]", count), new("uint16_t[]", count)
+        clusters = new("uint32_t[]", count)
+        self._checked(self._lib.hf_sent(self._core, peer, first, count, times, sizes, clusters))
+        unpack = self._ffi.unpack
+        columns = zip(unpack(times, count), unpack(sizes, count), unpack(clusters, count), strict=True)
+        return [SentPacket(*column) if column[1] else None for column in columns]
+
+    def stream_statistics(self, stream: int) -> StreamStatistics:
+        out = self._ffi.new("hf_stream_statistics *")
+        self._checked(self._lib.hf_statistics(self._core, stream, out))
+        return StreamStatistics(
+            out.packets, out.octets, out.base_sequence, out.highest_sequence, out.jitter_q4, out.last_arrival
+        )
+
+    def destination_state(self, destination: int) -> DestinationState:
+        out = self._ffi.new("hf_destination_state *")
+        self._checked(self._lib.hf_state(self._core, destination, out))
+        return DestinationState(
+            out.stream,
+            out.packets,
+            out.octets,
+            out.timestamp_offset,
+            out.last_timestamp,
+            out.repairs,
+            out.dropped,
+        )
+
+    def counters(self) -> dict[str, int]:
+        out = self._ffi.new("int64_t[]", len(COUNTERS))
+        self._lib.hf_counters(self._core, out)
+        return dict(zip(COUNTERS, self._ffi.unpack(out, len(COUNTERS)), strict=True))
+
+    def floor(self, peers: Sequence[int], packets: Sequence[bytes], fd: int) -> int:
+        """The machine's floor, for benches: each packet sealed for each peer and sent, nothing else."""
+        handles = self._ffi.new("int[]", list(peers))
+        sizes = self._ffi.new("int[]", [len(packet) for packet in packets])
+        return self._checked(
+            self._lib.hf_floor(self._core, handles, len(peers), b"".join(packets), sizes, len(packets), fd)
+        )
+
+    def close(self) -> None:
+        core, self._core = self._core, None
+        if core is not None:
+            self._ffi.release(core)

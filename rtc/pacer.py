@@ -1,0 +1,62 @@
+"""Packets of one peer that wait for their turn, so that a key frame does not leave as one burst. Pure.
+
+docs/fanout.md tells the rules. A pacer has the time at which what it let pass is through at its rate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from rtc.fanout import PACER_BURST, PACER_PACKETS
+
+T = TypeVar("T")
+
+
+class Pacer(Generic[T]):
+    """Waiting packets of one peer. rate in bytes a second, 0 without limit; times in microseconds."""
+
+    __slots__ = ("_first", "_second", "rate", "until")
+
+    def __init__(self) -> None:
+        self.rate = 0
+        self.until = 0
+        self._first: deque[tuple[int, T]] = deque()  # repairs and probes
+        self._second: deque[tuple[int, T]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    @property
+    def full(self) -> bool:
+        """True when the next packet that has to wait is dropped."""
+        return len(self) >= PACER_PACKETS
+
+    def passes(self, now: int) -> bool:
+        """Whether a packet goes out at once."""
+        if self._first or self._second:
+            return False
+        return self.rate == 0 or self.until - now <= PACER_BURST
+
+    def count(self, size: int, now: int) -> None:
+        """A datagram of `size` bytes passed."""
+        if self.rate:
+            self.until = max(self.until, now) + size * 1_000_000 // self.rate
+
+    def wait(self, size: int, packet: T, *, first: bool) -> None:
+        """The packet waits; `first`: before the media."""
+        (self._first if first else self._second).append((size, packet))
+
+    def due(self, now: int) -> int:
+        """Microseconds until the next packet passes, -1 when none waits."""
+        if not len(self):
+            return -1
+        return 0 if self.rate == 0 else max(0, self.until - now - PACER_BURST)
+
+    def pop(self, now: int) -> T | None:
+        """The next packet that passes now, counted; None when none does."""
+        if self.due(now) != 0:
+            return None
+        size, packet = (self._first or self._second).popleft()
+        self.count(size, now)
+        return packet

@@ -1,0 +1,147 @@
+"""One member's path as the router sees it: what comes over it, what goes, and how much it can take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rtc.congestion import SendSideEstimator
+from rtc.fanout import ExtensionIds, Fanout
+from rtc.rtcp import ReportBlock, TransportFeedback
+from rtc.transport_feedback import FeedbackRecorder
+from server_lite import rtcp_out
+from server_lite.allocation import Allocation, Allocator
+from server_lite.caps import Came, MemberCap
+from server_lite.consumer import Consumer
+from server_lite.ladder import Wish
+from server_lite.layer import Layer
+
+#: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths
+#: for a second; lower begins with thumbnails until probes have shown more.
+START_RATE: Final = 2_000_000
+#: Never believed to take less (thumbnails and sound), or more (100 pictures do not need it).
+MIN_RATE: Final = 60_000
+MAX_RATE: Final = 40_000_000
+#: bit/s for a peer that neither feeds back nor says what it can take: what a local network carries with ease.
+UNKNOWN_RATE: Final = 20_000_000
+#: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
+ESTIMATE_US: Final = 50_000
+_NOTHING = [0, 0, 0, 0]
+
+
+class Downlink:
+    """How much may be sent to one member, and how it is spread in time."""
+
+    def __init__(self, plane: Fanout, peer: int) -> None:
+        self._plane, self._peer = plane, peer
+        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
+        self.fed_back = False  # feedback for each packet comes
+        self._capped = False  # a REMB came
+        self._pace = 0
+
+    @property
+    def budget(self) -> float:
+        """bit/s of RTP that may be sent."""
+        return float(self.estimator.target) if self.fed_back or self._capped else float(UNKNOWN_RATE)
+
+    def feedback(self, packet: TransportFeedback, now: int) -> None:
+        self.fed_back = True
+        sent = self._plane.sent(self._peer, packet.base_sequence, len(packet.arrivals))
+        self.estimator.feedback(packet, sent, now)
+
+    def reported(self, blocks: Iterable[ReportBlock], streams: Mapping[int, Consumer], now: int) -> None:
+        """Receiver reports tell the loss of peers that do not feed back."""
+        lost = [block.fraction_lost for block in blocks if block.ssrc in streams]
+        if lost and not self.fed_back:
+            self.estimator.receiver_report(max(lost) / 256, None, now)
+
+    def remb(self, bitrate: int, now: int) -> None:
+        self._capped = True
+        self.estimator.remb(bitrate, now)
+
+    def tick(self, wanted: float, now: int) -> None:
+        """Paces, and probes where more than the estimate is `wanted` (bit/s)."""
+        if not self.fed_back:
+            return
+        self.estimator.tick(now)
+        pace = self.estimator.pacing_rate
+        if pace != self._pace:
+            self._pace = pace
+            self._plane.set_pace(self._peer, pace)
+        probe = self.estimator.probe(now, int(wanted))
+        if probe is not None:
+            self._plane.probe(self._peer, probe.size, probe.cluster, now)
+
+    def dump(self) -> dict[str, object]:
+        return {"fed_back": self.fed_back, "budget": round(self.budget), **self.estimator.dump()}
+
+
+class Path:
+    """The streams of `member` over `peer` of the plane."""
+
+    def __init__(
+        self, member: str, plane: Fanout, peer: int, extensions: ExtensionIds, cap: MemberCap
+    ) -> None:
+        self.member, self.plane, self.peer = member, plane, peer
+        self.extensions = extensions
+        self.came = [0, 0, 0, 0]  # as in caps.Came, since the last measure
+        self.pictures_until = self.sound_until = (
+            0  # microseconds; sends too much, nothing is forwarded until then
+        )
+        self.waits_for_room = False  # the room gets too much, and this member sends the most
+        self.pauses = 0  # how often it sent too much
+        self._cap, self._pictures_in, self._held = cap, 0, False
+        self.consumers: dict[str, Consumer] = {}  # by mid
+        self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under
+        self.voice_sections: dict[str, None] = {}  # mids that carry whoever is loud, in order
+        self.layers: dict[int, Layer] = {}  # by the SSRC that the member sends under
+        self.downlink = Downlink(plane, peer)
+        self.allocator = Allocator()
+        self.sizes: dict[str, int] = {}  # heights in pixels that the member shows, by producer; 0 hidden
+        self.main: str | None = None
+        self.states: dict[str, tuple[str, str]] = {}  # producer -> what was told of it
+        self.wishes: tuple[Wish, ...] = ()
+        self.allocation: Allocation | None = None  # as it was carried out
+        self.sound = 0  # bit/s set aside for voices
+        self.wanted = self.used = 0  # bit/s for all that is asked for, and for what is sent of it
+        self.due = True  # something has changed, choose anew
+        self.looked = self.chosen = self.fed_back = 0  # microseconds
+        self._recorder = FeedbackRecorder(rtcp_out.OWN_SSRC)
+        plane.set_extensions(peer, extensions)
+
+    def set_extensions(self, extensions: ExtensionIds) -> None:
+        if extensions != self.extensions:
+            self.extensions = extensions
+            self.plane.set_extensions(self.peer, extensions)
+
+    def hold_to_cap(self, now: int) -> bool:
+        """Counts what came since the last time; True where a pause of pictures has just ended."""
+        if self.came == _NOTHING and not self._held:
+            return False
+        came = Came(*self.came)
+        self._pictures_in += came.other_octets
+        self.came = [0, 0, 0, 0]
+        paused = self._cap.measure(came, now / 1e6)
+        self.pictures_until, self.sound_until = int(paused.pictures * 1e6), int(paused.sound * 1e6)
+        before, self._held = self._held, self.pictures_until > now
+        self.pauses += self._held and not before
+        return before and not self._held
+
+    def pictures_in(self) -> int:
+        """Octets of pictures since the last time that was asked."""
+        octets, self._pictures_in = self._pictures_in, 0
+        return octets
+
+    def feed_back(self, now: int) -> int:
+        """Tells the member how its packets arrive; returns how many packets that took."""
+        if not self.extensions.transport_wide or not self.layers:
+            return 0
+        self._recorder.arrived(self.plane.arrivals(self.peer))
+        ssrc = next(iter(self.layers))
+        packets = self._recorder.build(ssrc, now)
+        for packet in packets:
+            self.plane.send_rtcp(self.peer, packet.serialize(), now)
+        return len(packets)
+
+    def dump(self) -> dict[str, object]:
+        return {"member": self.member, "wanted": round(self.wanted), **self.downlink.dump()}

@@ -58,6 +58,21 @@ def decode_abs_send_time(value: bytes) -> float:
     return int.from_bytes(value, "big") / 262144
 
 
+def encode_transport_wide(number: int) -> bytes:
+    """The transport-wide sequence number, 16 bits; one counter for all streams of a path."""
+    return (number & 0xFFFF).to_bytes(2, "big")
+
+
+def decode_transport_wide(value: bytes) -> int:
+    """The number, 0..65535. A second version of the extension adds two bytes, which are passed over.
+
+    Raises PacketError unless the value has two or four bytes.
+    """
+    if len(value) not in (2, 4):
+        raise PacketError("transport-wide sequence number is not two bytes")
+    return value[0] << 8 | value[1]
+
+
 def encode_mid(mid: str) -> bytes:
     """The media section's identification tag as it goes on the wire (UTF-8, at most 255 bytes)."""
     value = mid.encode()

@@ -42,6 +42,7 @@ from rtc.rtcp_reports import (
 )
 from rtc.transport_feedback import (
     FORMAT_TRANSPORT_WIDE,
+    MAX_REPORTED,
     TransportFeedback,
     parse_transport_feedback,
 )
@@ -108,17 +109,20 @@ _FEEDBACK: Final[Mapping[tuple[int, int], Callable[[bytes], RtcpPacket | None]]]
     (PAYLOAD_FEEDBACK, FORMAT_FIR): parse_fir,
     (PAYLOAD_FEEDBACK, FORMAT_APPLICATION): parse_application,
 }
+#: Browsers set the padding bit here for the 1 to 3 bytes behind the deltas, against RFC 3550 section 6.4.1;
+#: how long the deltas are is known without it.
+_LOOSELY_PADDED: Final = (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE)
 
 
 def parse_compound(data: bytes) -> list[RtcpPacket]:
     """All packets of a datagram, in order. Raises PacketError when any length in it lies, or it is empty,
-    or longer than MAX_COMPOUND_SIZE: then nothing of it counts.
+    or longer than MAX_COMPOUND_SIZE, or reports on more than MAX_REPORTED packets: then nothing of it counts.
     """
     size = len(data)
     if not 4 <= size <= MAX_COMPOUND_SIZE:
         raise PacketError("RTCP datagram has an impossible size")
     packets: list[RtcpPacket] = []
-    position = 0
+    position = reported = 0
     while position < size:
         if size - position < 4:
             raise PacketError("RTCP packet is shorter than its header")
@@ -129,17 +133,20 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
         if end > size:
             raise PacketError("RTCP packet is longer than its datagram")
         body = data[position + 4 : end]
-        if first & 0x20:
-            # Browsers pad this one kind with one to three bytes, wherever it stands.
-            wide = (packet_type, first & 0x1F) == (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE)
-            body = _without_padding(body, last=end == size or wide, whole=not wide)
-        packets.append(_parse(packet_type, first & 0x1F, body))
+        if first & 0x20 and (packet_type, first & 0x1F) != _LOOSELY_PADDED:
+            body = _without_padding(body, last=end == size)
+        packet = _parse(packet_type, first & 0x1F, body)
+        if isinstance(packet, TransportFeedback):
+            reported += len(packet.arrivals)
+            if reported > MAX_REPORTED:
+                raise PacketError("RTCP datagram reports on too many packets")
+        packets.append(packet)
         position = end
     return packets
 
 
-def _without_padding(body: bytes, *, last: bool, whole: bool) -> bytes:
-    if not last or not body or not 0 < body[-1] <= len(body) or (whole and body[-1] % 4):
+def _without_padding(body: bytes, *, last: bool) -> bytes:
+    if not last or not body or not 0 < body[-1] <= len(body) or body[-1] % 4:
         raise PacketError("RTCP packet has a padding that lies")
     return body[: -body[-1]]
 

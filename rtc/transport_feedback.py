@@ -1,36 +1,64 @@
-"""Transport-wide feedback: when each packet of a path arrived
-(draft-holmer-rmcat-transport-wide-cc-extensions-01).
+"""Transport-wide feedback: when each packet of a path arrived.
 
-Times are integers in microseconds; on the wire they are steps of 250 from a reference in steps of 64,000.
+After draft-holmer-rmcat-transport-wide-cc-extensions-01: a receiver tells of every packet that bore a
+transport-wide number, in RTCP (PT 205, FMT 15), that it was lost or arrived at a time in ticks of 250
+microseconds. `TransportFeedback` is that packet; `FeedbackRecorder` makes them from arrivals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from struct import Struct
+from itertools import accumulate
+from struct import Struct, pack
 from typing import Final
 
 from rtc.errors import PacketError
+from rtc.rtcp_feedback import TRANSPORT_FEEDBACK
+from rtc.rtcp_reports import frame_packet
+from rtc.sequence import SequenceUnwrapper
 
 FORMAT_TRANSPORT_WIDE: Final = 15
-#: Microseconds of one step of a delta, and of the reference time, which wraps after 2**24 of them (12 days).
-DELTA_US: Final = 250
-REFERENCE_US: Final = 64_000
-REFERENCE_WRAP: Final = 1 << 24
-#: Packets that one feedback may speak of. A second of 20 Mbit/s has 2,200; more costs more work at once.
-MAX_PACKETS: Final = 8192
 
-_HEAD: Final = Struct("!IIHHI")
-_NOT, _SMALL, _LARGE = 0, 1, 2
-_TRANSPORT_FEEDBACK: Final = 205
+#: Microseconds of a tick, and ticks of a unit of the reference time (64 ms): fixed by the draft.
+TICK: Final = 250
+REFERENCE_TICKS: Final = 256
+
+#: Packets that one feedback may report, and all feedback of one datagram: as many as a sender remembers. More
+#: lets a receiver make us work longer for a few bytes (two of them can report 8,191 losses).
+MAX_REPORTED: Final = 8192
+
+#: Microseconds between two pieces of feedback. Lower tells the sender of a full queue sooner and costs it and
+#: us a packet of RTCP more a second and path; over 250 ms the sender's estimate becomes sluggish.
+INTERVAL: Final = 100_000
+#: Packets that wait for feedback before it goes out ahead of its time. Lower costs more RTCP on fast paths,
+#: higher makes them react later.
+AT_ONCE: Final = 400
+#: Bytes of one feedback: fits the smallest path's MTU with room for SRTCP.
+MAX_FEEDBACK_SIZE: Final = 1200
+#: Transport-wide numbers behind the newest that are still reported: losses further back, as after an outage
+#: or of a sender that jumps, are not told. Higher tells more of long outages and costs memory and time for
+#: each peer.
+MAX_GAP: Final = 2000
+#: Microseconds for which an arrival is remembered after it was reported, so that it is not called lost in a
+#: later feedback that begins before it, for the sake of one that was overtaken. Lower forgets within slow
+#: reordering.
+KEEP: Final = 500_000
+
+_HEADER: Final = Struct("!IIHHI")
+_LOST, _SMALL, _LARGE = 0, 1, 2
+#: The symbols of one byte of a status vector, one and two bits each.
+_ONE_BIT: Final = [bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256)]
+_TWO_BITS: Final = [bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte in range(256)]
 
 
 @dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """`arrivals` belong to the numbers from `base_sequence` on: microseconds since the reference time,
-    None for what did not arrive (yet). `reference` is in steps of 64 ms, modulo 2**24; `count` numbers the
-    feedback."""
+    """What became of the packets numbered from `base_sequence` (16 bits) on.
+
+    `arrivals` are ticks of 250 us since `reference` x 64 ms of the receiver's clock, None for a loss.
+    `reference` has 24 bits and wraps every 12.4 days. `count` numbers the feedback of a path, 0..255.
+    """
 
     sender_ssrc: int
     media_ssrc: int
@@ -40,192 +68,220 @@ class TransportFeedback:
     arrivals: tuple[int | None, ...]
 
     def serialize(self) -> bytes:
-        """Raises PacketError where it holds nothing, too much, or times too far apart for 16 bits."""
-        if not 1 <= len(self.arrivals) <= MAX_PACKETS:
-            raise PacketError("feedback speaks of no packets, or of too many")
-        symbols: list[int] = []
-        deltas = bytearray()
-        before = 0
-        for arrival in self.arrivals:
-            if arrival is None:
-                symbols.append(_NOT)
-                continue
-            step = arrival // DELTA_US - before
-            before += step
-            if 0 <= step <= 255:
-                symbols.append(_SMALL)
-                deltas.append(step)
-            elif -32768 <= step <= 32767:
-                symbols.append(_LARGE)
-                deltas += step.to_bytes(2, "big", signed=True)
-            else:
-                raise PacketError("arrivals are too far apart for one feedback")
-        head = _HEAD.pack(
+        """Raises PacketError where there is nothing to report, more than MAX_REPORTED, or two neighbours that
+        arrived more than 8.19 s apart: the format has no room for that.
+        """
+        if not 0 < len(self.arrivals) <= MAX_REPORTED:
+            raise PacketError("transport-wide feedback reports nothing or too much")
+        symbols, deltas = _symbols(self.arrivals)
+        body = _HEADER.pack(
             self.sender_ssrc,
             self.media_ssrc,
             self.base_sequence & 0xFFFF,
-            len(symbols),
-            (self.reference % REFERENCE_WRAP) << 8 | self.count & 0xFF,
+            len(self.arrivals),
+            (self.reference & 0xFFFFFF) << 8 | self.count & 0xFF,
         )
-        body = head + _chunks(symbols) + bytes(deltas)
-        padding = -len(body) % 4
-        if padding:
-            body += bytes(padding - 1) + bytes((padding,))
-        first = 0x80 | (0x20 if padding else 0) | FORMAT_TRANSPORT_WIDE
-        return bytes((first, _TRANSPORT_FEEDBACK)) + (len(body) // 4).to_bytes(2, "big") + body
+        body += _chunks(symbols) + deltas
+        return frame_packet(TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE, body + bytes(-len(body) % 4))
 
 
-def _chunks(symbols: Sequence[int]) -> bytes:
-    """Runs where they are long, else seven symbols of two bits, or fourteen of one (section 3.1.3, 3.1.4)."""
-    out = bytearray()
-    at, end = 0, len(symbols)
-    while at < end:
-        run = 1
-        while at + run < end and run < 8191 and symbols[at + run] == symbols[at]:
-            run += 1
-        if run >= 14 or at + run == end:
-            out += (symbols[at] << 13 | run).to_bytes(2, "big")
-            at += run
+def _symbols(arrivals: tuple[int | None, ...]) -> tuple[bytes, bytes]:
+    """The status of each packet, and the deltas of those that arrived."""
+    symbols, deltas = bytearray(), bytearray()
+    last = 0
+    for arrival in arrivals:
+        if arrival is None:
+            symbols.append(_LOST)
             continue
-        some = symbols[at : at + 14]
-        word = 0x8000
-        if _LARGE not in some:
-            for place, symbol in enumerate(some):
-                word |= symbol << (13 - place)
-            at += 14
+        delta = arrival - last
+        last = arrival
+        if 0 <= delta <= 0xFF:
+            symbols.append(_SMALL)
+            deltas.append(delta)
+        elif -0x8000 <= delta <= 0x7FFF:
+            symbols.append(_LARGE)
+            deltas += pack("!h", delta)
         else:
-            word |= 0x4000
-            for place, symbol in enumerate(some[:7]):
-                word |= symbol << (12 - 2 * place)
-            at += 7
-        out += word.to_bytes(2, "big")
-    return bytes(out)
+            raise PacketError("transport-wide feedback reports arrivals too far apart")
+    return bytes(symbols), bytes(deltas)
+
+
+def _chunks(symbols: bytes) -> bytes:
+    """Runs where they are long, else vectors: 14 packets of one bit, or 7 of two where a delta is large."""
+    chunks: list[int] = []
+    position, size = 0, len(symbols)
+    while position < size:
+        symbol = symbols[position]
+        rest = symbols[position : position + 0x1FFF]
+        run = len(rest) - len(rest.lstrip(rest[:1]))
+        vector = symbols[position : position + 14]
+        if run >= 14 or run == size - position or (run >= 7 and _LARGE in vector):
+            chunks.append(symbol << 13 | run)
+            position += run
+        elif _LARGE not in vector:
+            chunks.append(0x8000 | int(vector.ljust(14, b"\0").translate(_DIGITS), 2))
+            position += 14
+        else:
+            chunks.append(0xC000 | int(vector[:7].ljust(7, b"\0").translate(_DIGITS), 4))
+            position += 7
+    return pack(f"!{len(chunks)}H", *chunks)
+
+
+_DIGITS: Final = b"0123" + bytes(252)
 
 
 def parse_transport_feedback(body: bytes) -> TransportFeedback:
-    """Reads the body after the common header. Raises PacketError when a count in it lies."""
-    if len(body) < _HEAD.size + 2:
-        raise PacketError("transport feedback is too short")
-    sender, media, base, count, tail = _HEAD.unpack_from(body)
-    if not 1 <= count <= MAX_PACKETS:
-        raise PacketError("transport feedback speaks of no packets, or of too many")
-    symbols, at = _read_chunks(body, count)
-    arrivals: list[int | None] = []
-    time, end = 0, len(body)
+    """Reads the body after the common header; padding behind the deltas is passed over, whatever it is.
+
+    Raises PacketError when a length in it lies, a status is the reserved one, or more than MAX_REPORTED
+    packets are reported.
+    """
+    if len(body) < _HEADER.size + 2:
+        raise PacketError("transport-wide feedback is too short")
+    sender, media, first, count, times = _HEADER.unpack_from(body)
+    if not 0 < count <= MAX_REPORTED:
+        raise PacketError("transport-wide feedback reports nothing or too much")
+    symbols, position = _read_symbols(body, count)
+    if len(body) - position < symbols.count(_SMALL) + 2 * symbols.count(_LARGE):
+        raise PacketError("transport-wide feedback ends inside its deltas")
+    if symbols.count(_SMALL) == count:  # the usual one: nothing lost, nothing late
+        arrivals = tuple(accumulate(body[position : position + count]))
+        return TransportFeedback(sender, media, first, times >> 8, times & 0xFF, arrivals)
+    found: list[int | None] = []
+    ticks = 0
     for symbol in symbols:
-        if symbol == _NOT:
-            arrivals.append(None)
-        elif symbol == _SMALL:
-            if at >= end:
-                raise PacketError("transport feedback ends inside its times")
-            time += body[at] * DELTA_US
-            at += 1
-            arrivals.append(time)
+        if symbol == _SMALL:
+            ticks += body[position]
+            position += 1
+            found.append(ticks)
+        elif symbol == _LOST:
+            found.append(None)
+        elif symbol == _LARGE:
+            ticks += (body[position] << 8 | body[position + 1]) - ((body[position] & 0x80) << 9)
+            position += 2
+            found.append(ticks)
         else:
-            if symbol != _LARGE or at + 2 > end:
-                raise PacketError("transport feedback ends inside its times")
-            step = body[at] << 8 | body[at + 1]
-            time += (step - 0x10000 if step & 0x8000 else step) * DELTA_US
-            at += 2
-            arrivals.append(time)
-    return TransportFeedback(sender, media, base, tail >> 8, tail & 0xFF, tuple(arrivals))
+            raise PacketError("transport-wide feedback has a status that is reserved")
+    return TransportFeedback(sender, media, first, times >> 8, times & 0xFF, tuple(found))
 
 
-def _read_chunks(body: bytes, count: int) -> tuple[list[int], int]:
-    """The symbols, and where the times begin."""
-    symbols: list[int] = []
-    at = _HEAD.size
-    while len(symbols) < count:
-        if at + 2 > len(body):
-            raise PacketError("transport feedback ends inside its symbols")
-        word = body[at] << 8 | body[at + 1]
-        at += 2
-        if not word & 0x8000:
-            symbols += [word >> 13 & 3] * min(word & 0x1FFF, count - len(symbols))
-            if not word & 0x1FFF:
-                raise PacketError("transport feedback has a run of nothing")
-        elif word & 0x4000:
-            symbols += [word >> shift & 3 for shift in range(12, -2, -2)]
+def _read_symbols(body: bytes, count: int) -> tuple[bytes, int]:
+    """The status of each packet, and where the deltas begin."""
+    pieces: list[bytes] = []
+    position, have = _HEADER.size, 0
+    while have < count:
+        if len(body) - position < 2:
+            raise PacketError("transport-wide feedback ends inside its statuses")
+        high, low = body[position], body[position + 1]
+        position += 2
+        if high < 0x80:
+            piece = bytes((high >> 5,)) * min((high & 0x1F) << 8 | low, count - have)
+            if not piece:
+                raise PacketError("transport-wide feedback has a run of nothing")
+        elif high < 0xC0:
+            piece = _ONE_BIT[high][2:] + _ONE_BIT[low]
         else:
-            symbols += [word >> shift & 1 for shift in range(13, -1, -1)]
-    return symbols[:count], at
+            piece = _TWO_BITS[high][1:] + _TWO_BITS[low]
+        pieces.append(piece)
+        have += len(piece)
+    return b"".join(pieces)[:count], position
 
 
 class FeedbackRecorder:
-    """Notes arrivals and makes feedback of them. `arrived` at will, `build` every 50 to 100 ms."""
+    """The receiving end of a path: takes arrivals, gives feedback when it is due. Times in microseconds."""
 
-    #: Packets of one feedback: about 700 bytes at worst, which every path carries.
-    MOST: Final = 300
+    def __init__(self, sender_ssrc: int, *, interval: int = INTERVAL, at_once: int = AT_ONCE) -> None:
+        self._sender_ssrc: Final = sender_ssrc
+        self._interval: Final = interval
+        self._at_once: Final = at_once
+        self._numbers: Final = SequenceUnwrapper()
+        self._arrived: dict[int, int] = {}  # unwrapped number -> time, what was reported a moment ago too
+        self._waiting: set[int] = set()
+        self._next: int | None = None  # the first number that was not reported yet
+        self._due = 0
+        self._sent = 0
+        self.duplicates = 0
+        self.too_old = 0
 
-    def __init__(self, sender_ssrc: int) -> None:
-        self._sender = sender_ssrc
-        self._highest: int | None = None  # unwrapped
-        self._next: int | None = None  # the first number that no feedback spoke of
-        self._times: dict[int, int] = {}  # unwrapped number -> arrival, since the last feedback
-        self._count = 0
-
-    def arrived(self, packets: Iterable[tuple[int, int]]) -> None:
-        """(number of 16 bits, microseconds) in the order of arrival; of repeats the first counts."""
-        for number, time in packets:
-            highest = self._highest
-            if highest is None:
-                self._highest = self._next = whole = number
-            else:
-                ahead = (number - highest) & 0xFFFF
-                whole = highest + ahead if ahead < 0x8000 else highest + ahead - 0x10000
-                if whole > highest:
-                    self._highest = whole
-            self._times.setdefault(whole, time)
+    def arrived(self, arrivals: Iterable[tuple[int, int]]) -> None:
+        """(transport-wide number, time of arrival) of packets, in the order of arrival."""
+        arrived, waiting, unwrap = self._arrived, self._waiting, self._numbers.unwrap
+        for wire_number, time in arrivals:
+            number = unwrap(wire_number)
+            if number in arrived:
+                self.duplicates += 1
+                continue
+            arrived[number] = time
+            waiting.add(number)
+        highest = self._numbers.highest
+        if highest is not None and len(arrived) > 2 * MAX_GAP:
+            self._forget(highest - MAX_GAP, 0)
 
     def build(self, media_ssrc: int, now: int) -> list[TransportFeedback]:
-        """Feedback about all that arrived since the last time; empty if nothing did. `now` is not looked at
-        beyond saying that it is time."""
-        if not self._times or self._next is None:
+        """The feedback to send, each of at most MAX_FEEDBACK_SIZE bytes; none while it is not due. Call it on
+        each tick. `media_ssrc` is any SSRC of the path's sender.
+        """
+        highest = self._numbers.highest
+        early = now < self._due - self._interval // 8  # a tick may come a little sooner than the last one did
+        if not self._waiting or highest is None or (early and len(self._waiting) < self._at_once):
             return []
-        times = self._times
-        self._times = {}
-        newest = max(times)
-        # Of a long outage only its end is told: what is that old has been given up long ago.
-        oldest = max(min(*times, self._next), newest - MAX_PACKETS + 1)
-        self._next = max(self._next, newest + 1)
-        packets: list[TransportFeedback] = []
-        at = oldest
-        while at <= newest:
-            while at not in times and packets and at <= newest:
-                at += 1  # gaps between packets of feedback were told by the one before, or begin the next
-            packet, at = self._one(media_ssrc, times, at, newest)
-            if packet is not None:
-                packets.append(packet)
-        return packets
+        self._due = now + self._interval
+        self._forget(highest - MAX_GAP, now - KEEP)
+        if not self._waiting:
+            return []
+        first, last = min(self._waiting), max(self._waiting)
+        if self._next is not None and self._next < first:  # what is missing since the last feedback is lost
+            first = min(first, max(self._next, last - MAX_GAP))
+        self._next = max(last + 1, self._next or 0)
+        self._waiting.clear()
+        reports: list[TransportFeedback] = []
+        while first <= last:
+            report = self._report(media_ssrc, first, last)
+            reports.append(report)
+            first += len(report.arrivals)
+        return reports
 
-    def _one(
-        self, media_ssrc: int, times: dict[int, int], at: int, newest: int
-    ) -> tuple[TransportFeedback | None, int]:
-        end = min(at + self.MOST, newest + 1)
-        first = next((times[n] for n in range(at, end) if n in times), None)
-        if first is None:
-            return None, end
-        reference = first // REFERENCE_US
+    def _forget(self, oldest: int, reported_before: int) -> None:
+        """Drops what is too far behind, and what was reported long ago."""
+        arrived, waiting = self._arrived, self._waiting
+        for number in [n for n in arrived if n < oldest]:
+            del arrived[number]
+            if number in waiting:
+                waiting.discard(number)
+                self.too_old += 1
+        for number in [n for n, time in arrived.items() if time < reported_before and n not in waiting]:
+            del arrived[number]
+
+    def _report(self, media_ssrc: int, first: int, last: int) -> TransportFeedback:
+        """As much of first..last as fits into one feedback."""
+        arrived = self._arrived
         arrivals: list[int | None] = []
-        before = 0
-        for number in range(at, end):
-            time = times.get(number)
+        reference: int | None = None
+        previous = 0
+        size = 4 + _HEADER.size + 2 + 3
+        for number in range(first, last + 1):
+            time = arrived.get(number)
             if time is None:
                 arrivals.append(None)
-                continue
-            steps = (time - reference * REFERENCE_US) // DELTA_US
-            if not -32768 <= steps - before <= 32767:
-                end = number  # too far apart: the next packet of feedback has a reference of its own
+            else:
+                tick = time // TICK
+                if reference is None:
+                    reference = tick // REFERENCE_TICKS
+                    previous = reference * REFERENCE_TICKS
+                delta = tick - previous
+                if not -0x8000 <= delta <= 0x7FFF:
+                    break  # the next feedback begins with it
+                previous = tick
+                size += 1 if 0 <= delta <= 0xFF else 2
+                arrivals.append(tick - reference * REFERENCE_TICKS)
+            if size + 2 * (len(arrivals) // 7 + 1) > MAX_FEEDBACK_SIZE:
                 break
-            before = steps
-            arrivals.append(steps * DELTA_US)
-        self._count += 1
-        packet = TransportFeedback(
-            self._sender,
+        self._sent += 1
+        return TransportFeedback(
+            self._sender_ssrc,
             media_ssrc,
-            at & 0xFFFF,
-            reference % REFERENCE_WRAP,
-            (self._count - 1) & 0xFF,
+            first & 0xFFFF,
+            (reference or 0) & 0xFFFFFF,
+            self._sent - 1 & 0xFF,
             tuple(arrivals),
         )
-        return packet, end

@@ -17,6 +17,7 @@ from typing import Literal
 from client.call.pictures import PictureBoard
 from client.call.runner import CallRunner
 from client.call.statistics import CallStatistics
+from client.media.codec import default_bitrate
 from client.media.playback import Mixer, Speaker, SpeakerSpec, open_speaker
 from client.media.sources import SoundSourceSpec, VideoSourceSpec
 from client.session import inputs as i
@@ -75,6 +76,7 @@ class Call:
         self._my_level = 0.0
         self._thread: threading.Thread | None = None
         self._encoding = (False, False)
+        self._picture_rate: int | None = None  # bit/s, where the path carries less than is good
         self._speaker: asyncio.Task[Speaker | None] | None = None
         # What the call thread offers to the others; the loop is there while it may be asked for things.
         self._lock = threading.Lock()
@@ -180,7 +182,11 @@ class Call:
         loop = asyncio.get_running_loop()
         stop = self._stop = asyncio.Event()
         runner = CallRunner(
-            self.pictures, self.mixer, self._state_changed, lambda: self._studio.send(KeyFrame())
+            self.pictures,
+            self.mixer,
+            self._state_changed,
+            lambda: self._studio.send(KeyFrame()),
+            self._picture_rate_changed,
         )
         with self._lock:
             self._loop, self._runner = loop, runner
@@ -230,8 +236,17 @@ class Call:
         wanted = (inside and state.camera_on, inside and state.microphone_on)
         if wanted != self._encoding:
             self._encoding = wanted
-            self._studio.send(EncodeVideo(wanted[0], width, height, self._fps))
+            self._studio.send(EncodeVideo(wanted[0], width, height, self._fps, self._picture_rate))
             self._studio.send(EncodeSound(wanted[1]))
+
+    def _picture_rate_changed(self, carried: int) -> None:
+        """The path to the server carries pictures of that many bit/s."""
+        width, height = self._size
+        rate = carried if carried < default_bitrate(width, height) else None
+        if rate != self._picture_rate:
+            self._picture_rate = rate
+            if self._encoding[0]:
+                self._studio.send(EncodeVideo(True, width, height, self._fps, rate))
 
     async def _tell_levels(self) -> None:
         while self._on_levels is not None:

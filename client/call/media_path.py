@@ -13,16 +13,19 @@ from client.call.offer import (
     LEVEL_EXTENSION,
     MICROPHONE_MID,
     MID_EXTENSION,
+    TRANSPORT_WIDE_EXTENSION,
     Layout,
     ReceiveSections,
     SendSources,
     build_offer,
 )
+from client.call.path_control import PathControl
 from client.call.receiver import Receiver
 from client.media.picture import Picture
 from client.studio.messages import SoundEncoded, VideoEncoded
 from rtc import rtcp
 from rtc.errors import PacketError
+from rtc.header_extensions import TRANSPORT_WIDE
 from rtc.rtp import RtpPacket
 from rtc.sdp import SdpError, SessionDescription
 from rtc.send_stream import SendStream
@@ -42,7 +45,8 @@ class MediaPath:
     """Streams over one ICE/DTLS path. Lives on the call thread; `close()` it when it is replaced.
 
     `on_up` and `on_down` are called at most once each, `on_receiver` with a receiver and whether it begins or
-    ends, always on the call thread; `on_picture` from decoder threads.
+    ends, `on_picture_rate` with the bit/s that our pictures may have when that changes, always on the call
+    thread; `on_picture` from decoder threads.
     """
 
     def __init__(
@@ -54,16 +58,18 @@ class MediaPath:
         on_picture: Callable[[str, Picture], None],
         on_key_frame_wanted: Callable[[], None],
         on_receiver: Callable[[Receiver, bool], None],
+        on_picture_rate: Callable[[int], None],
     ) -> None:
         self._on_up, self._on_down = on_up, on_down
         self._on_picture, self._on_receiver = on_picture, on_receiver
-        self._on_key_frame_wanted = on_key_frame_wanted
+        self._on_key_frame_wanted, self._on_picture_rate = on_key_frame_wanted, on_picture_rate
         self._loop = asyncio.get_running_loop()
         self._transport = PeerTransport(
             ClientLink(), certificate, on_rtp=self._rtp, on_rtcp=self._rtcp, on_closed=self._went_down
         )
         microphone, camera, camera_rtx = random.sample(range(2, 2**32), 3)
         self._sources = SendSources(microphone, camera, camera_rtx, cname=f"h{random.randrange(2**32):x}")
+        self._control = PathControl(microphone)
         self._sections = ReceiveSections()
         self._connecting: asyncio.Task[None] | None = None
         self._microphone: SendStream | None = None
@@ -173,6 +179,11 @@ class MediaPath:
             if stream is not None:
                 for packet in stream.tick(now):
                     self._transport.send_rtcp(packet)
+        for packet in self._control.tick(now):
+            self._transport.send_rtcp(packet)
+        rate = self._control.picture_rate(now)
+        if rate is not None:
+            self._on_picture_rate(rate)
         if now - self._sent_at < 1.0 and now - self._heard_at > SILENT_S:
             self._went_down()
 
@@ -236,6 +247,11 @@ class MediaPath:
         sound, picture = description.section(MICROPHONE_MID), description.section(CAMERA_MID)
         opus = sound.codec("opus") if sound is not None and not sound.rejected else None
         vp8 = picture.codec("VP8") if picture is not None and not picture.rejected else None
+        if sound is not None:
+            self._control.agree(self._sources.microphone, sound.extension_id(TRANSPORT_WIDE))
+        if picture is not None:
+            for ssrc in (self._sources.camera, self._sources.camera_rtx):
+                self._control.agree(ssrc, picture.extension_id(TRANSPORT_WIDE))
         if self._microphone is None and opus is not None:
             self._microphone = SendStream(
                 self._sources.microphone,
@@ -296,7 +312,7 @@ class MediaPath:
 
     def _send(self, packet: bytes, now: float) -> None:
         self._sent_at = now
-        self._transport.send_rtp(packet)
+        self._transport.send_rtp(self._control.outgoing(packet, now))
 
     def _rtp(self, data: bytes, now: float) -> None:
         self._heard_at = now
@@ -305,6 +321,7 @@ class MediaPath:
         except PacketError:
             self.malformed += 1
             return
+        self._control.incoming(packet, TRANSPORT_WIDE_EXTENSION, now)
         receiver = self._by_ssrc.get(packet.ssrc)
         if receiver is not None:
             receiver.handle_rtp(packet, now)
@@ -317,6 +334,7 @@ class MediaPath:
             self.malformed += 1
             return
         for packet in packets:
+            self._control.handle_rtcp(packet, now)
             for receiver in self.receivers.values():
                 receiver.handle_rtcp(packet, now)
             for stream in (self._microphone, self._camera):

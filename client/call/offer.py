@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rtc.header_extensions import AUDIO_LEVEL, MID
+from rtc.header_extensions import AUDIO_LEVEL, MID, TRANSPORT_WIDE
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
 from rtc.signalling import media
 
-#: Receiving sections of one path: 36 others with sound and picture, or 72 voices. More lets a larger meeting
-#: be seen in full; offer and answer grow by about 0.75 and 0.85 KB each and have to fit into one message of
-#: 64 KiB.
-MAX_RECEIVING = 72
+#: Receiving sections of one path: 32 others with sound and picture, or 64 voices. More lets a larger meeting
+#: be seen in full; offer and answer grow by about 0.8 and 0.9 KB each and have to fit into one message of 64
+#: KiB.
+MAX_RECEIVING = 64
 #: (mid, id of the producer or None) of each receiving section, in order.
 Layout = tuple[tuple[str, str | None], ...]
 
 MICROPHONE_MID, CAMERA_MID = "mic", "cam"
-MID_EXTENSION, LEVEL_EXTENSION = 1, 2
-_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
-_OPUS = Codec(111, "opus", 48000, 2, "minptime=10;useinbandfec=1")
+MID_EXTENSION, LEVEL_EXTENSION, TRANSPORT_WIDE_EXTENSION = 1, 2, 3
+_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
+_OPUS = Codec(111, "opus", 48000, 2, "minptime=10;useinbandfec=1", ("transport-cc",))
 _VP8 = (Codec(96, "VP8", 90000, feedback=_FEEDBACK), Codec(97, "rtx", 90000, parameters="apt=96"))
 _H264 = (
     Codec(
@@ -137,7 +137,7 @@ def _section(
     ssrc: int | None = None,
     rtx: int | None = None,
 ) -> MediaSection:
-    extensions = {MID_EXTENSION: MID}
+    extensions = {MID_EXTENSION: MID, TRANSPORT_WIDE_EXTENSION: TRANSPORT_WIDE}
     if kind == "audio":
         extensions[LEVEL_EXTENSION] = AUDIO_LEVEL
     section = MediaSection(kind=kind, mid=mid, codecs=list(codecs), extensions=extensions, cname=cname)

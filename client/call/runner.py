@@ -44,10 +44,12 @@ class CallRunner:
         mixer: Mixer,
         on_state: Callable[[SessionState], None],
         on_key_frame_wanted: Callable[[], None],
+        on_picture_rate: Callable[[int], None],
     ) -> None:
         self.session = Session()
         self._pictures, self._mixer = pictures, mixer
         self._on_state, self._on_key_frame_wanted = on_state, on_key_frame_wanted
+        self._on_picture_rate = on_picture_rate
         self._told = self.session.state
         self._signalling = SignallingClient(
             lambda: self.happened(i.Opened()),
@@ -248,6 +250,7 @@ class CallRunner:
             on_picture=self._picture,
             on_key_frame_wanted=self._on_key_frame_wanted,
             on_receiver=self._receiver,
+            on_picture_rate=self._on_picture_rate,
         )
         path.show(self._shown)
         return path

@@ -1,6 +1,9 @@
-"""How much a path takes: Google congestion control at the sender. See docs/bandwidth-estimation.md."""
+"""Bandwidth estimation of a sender, pure: feedback and time in, a rate and probes out."""
+
+from __future__ import annotations
 
 from rtc.congestion.estimator import SendSideEstimator
-from rtc.congestion.probing import Probe
+from rtc.congestion.probes import Probe
+from rtc.congestion.sent_log import SentLog
 
-__all__ = ["Probe", "SendSideEstimator"]
+__all__ = ["Probe", "SendSideEstimator", "SentLog"]

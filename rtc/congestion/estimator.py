@@ -1,6 +1,7 @@
-"""How much may be sent: delay, loss, acknowledged rate and probes put together (draft-ietf-rmcat-gcc-02).
+"""How much a path can carry, as its sender sees it: docs/bandwidth-estimation.md tells the rules.
 
-Pure: microseconds, bit/s. docs/bandwidth-estimation.md tells the rules and what each constant trades.
+In the manner of Google congestion control (draft-ietf-rmcat-gcc-02) with libwebrtc's trendline filter. Times
+are microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -9,225 +10,312 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from rtc.congestion.probing import Probe, Prober
-from rtc.congestion.trendline import Trendline, Usage
+from rtc.congestion.groups import PacketGroups, Received
+from rtc.congestion.loss import LOW, LossLimit
+from rtc.congestion.probes import Probe, Probes
+from rtc.congestion.queue import SEVERE, QueueWatch
+from rtc.congestion.rate_control import RISE, RateControl
+from rtc.congestion.throughput import SHORT_WINDOW, Throughput
+from rtc.congestion.trend import Trendline, Usage
 from rtc.fanout import SentPacket
-from rtc.transport_feedback import REFERENCE_US, REFERENCE_WRAP, TransportFeedback
+from rtc.sequence import SequenceUnwrapper
+from rtc.transport_feedback import TICK, TransportFeedback
 
-#: What is left of the acknowledged rate after an overuse. Higher empties the queue more slowly.
-BETA: Final = 0.85
-#: Growth a second while the path is not full, and bit/s a second near where it was full before.
-GROWTH: Final = 1.08
-NEAR_GROWTH: Final = 60_000.0
-#: Near is within this part of the rate at which the path was full last.
-_NEAR: Final = 0.15
-#: The estimate may be this much above what is acknowledged, without a probe. Higher trusts untested rates.
-HEADROOM: Final = 1.5
-_HEADROOM_BITS: Final = 20_000
-#: Microseconds over which the acknowledged rate is measured. Longer is smoother and later.
-ACKNOWLEDGED_US: Final = 500_000
-#: Loss below the first is nothing, above the second is congestion (parts of 1); between them growth is slow.
-LOW_LOSS, HIGH_LOSS = 0.02, 0.10
-#: Microseconds and packets over which loss is counted at least.
-_LOSS_US, _LOSS_PACKETS = 200_000, 20
-#: Microseconds without feedback, though packets leave, after which the estimate is halved; again each time.
-SILENCE_US: Final = 1_000_000
-#: How much faster than the estimate packets leave. Higher delays bursts less and makes longer queues.
+#: Packets leave at this many times the target at most. More sends a key frame in less time and makes short
+#: queues.
 PACING: Final = 2.5
+#: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE)
+#: that nobody can talk over it. Lower is sooner done with it.
+DRAIN: Final = 0.7
+DEEP_DRAIN: Final = 0.4
+#: Microseconds without any feedback, though packets are sent, until the rate falls; then it falls to
+#: SILENT_PART each SILENT_STEP. Shorter takes a lost feedback for a broken path.
+SILENCE: Final = 1_000_000
+SILENT_STEP: Final = 500_000
+SILENT_PART: Final = 0.7
+#: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
+LATE: Final = 150_000
+#: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
+FEEDBACKS_PER_SECOND: Final = 100
+#: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
+#: leaves a queue, and the last few percent are found by the ordinary rise without one.
+WORTHWHILE: Final = 1.1
+#: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
+PROBED: Final = 40_000
+#: Weight of a new round trip time in the smoothed one.
+RTT_WEIGHT: Final = 0.2
+#: Microseconds that a round trip is taken for before it was measured, and at most.
+FIRST_RTT: Final = 100_000
+MAX_RTT: Final = 3_000_000
+#: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its
+#: reports tell of losses only.
+BLIND_MAXIMUM: Final = 3_000_000
 
 
 class SendSideEstimator:
-    """`feedback` for each feedback, `tick` now and then; read `target` (bit/s), `pacing_rate` (bytes/s)."""
+    """The estimate for one path. Not for use by two threads at once."""
 
     def __init__(self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000) -> None:
-        self._minimum, self._maximum = float(minimum), float(maximum)
-        self._estimate = float(start)
+        self._minimum, self._maximum = minimum, maximum
+        #: Bit/s that may be sent: media, repairs and probes together.
+        self.target = start
+        #: Smoothed round trip time in microseconds; None before the first.
+        self.rtt: int | None = None
+        self.ignored = 0  # feedback beyond FEEDBACKS_PER_SECOND
+        self._control = RateControl(start, minimum, maximum)
+        self._groups = PacketGroups()
         self._trend = Trendline()
-        self._prober = Prober()
-        self._probing: Probe | None = None
-        self._probing_until = 0
-        self._acknowledged: deque[tuple[int, int]] = deque()  # (arrival, bytes)
-        self._acknowledged_bytes = 0
-        self._full_at: float | None = None  # acknowledged rate when the path was full
-        self._changed: int | None = None
-        self._decreased = 0
-        self._lost = self._counted = 0
-        self._loss_since = 0
-        self._loss = 0.0
-        self._heard: int | None = None
-        self._last_sent = 0
-        self._remb = float(maximum)
-        self._remb_at = 0
-        self._reference: int | None = None  # unwrapped, steps of 64 ms
-        self.rtt: int | None = None  # microseconds, the least of late
+        self._queue = QueueWatch()
+        self._throughput = Throughput()
+        self._through: int | None = None  # bit/s that came through, as last known
+        self._loss = LossLimit()
+        self._probes = Probes()
+        self._remb: int | None = None
+        self._references = SequenceUnwrapper(24)
+        self._highest = -1  # unwrapped number
+        self._newest_sent = -1  # when it was sent
+        self._missing: set[int] = set()
+        self._told: deque[tuple[int, int]] = deque()  # (when, number) of the missing
+        self._heard: int | None = None  # transport-wide feedback
+        self._reported: int | None = None  # a receiver report
+        self._waiting_since: int | None = None
+        self._now = 0
+        self._next_step = 0
+        self._allowance, self._allowance_time = FEEDBACKS_PER_SECOND * 1_000_000, 0
 
-    @property
-    def target(self) -> int:
-        """bit/s."""
-        return int(min(max(self._estimate, self._minimum), self._maximum, self._remb))
+    # What is told.
+
+    def sent(self, now: int) -> None:
+        """Packets with transport-wide numbers go out. Call it with them, or once a tick while they flow."""
+        if self._waiting_since is None:
+            self._waiting_since = now
+
+    def feedback(self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int) -> None:
+        """Takes feedback, with what was sent under the numbers it reports, in order."""
+        if not self._allowed(now):
+            return
+        received, late, news = self._read(report, sent, now)
+        if not news:
+            return  # it is about nothing that we sent, or what it says is known
+        self._heard, self._waiting_since = now, None
+        if received:
+            self._measure_round_trip(received[-1].sent, now)
+            self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
+        usage = self._detect(received)
+        self._throughput.add(received)
+        if late:
+            self._throughput.late(late)
+        through = self._through = self._throughput.rate() or self._through
+        recent = self._throughput.rate(SHORT_WINDOW)
+        if self._queue.severe:
+            usage = Usage.OVER
+        elif self._queue.draining and usage is Usage.NORMAL:
+            usage = Usage.UNDER  # wait until it is empty
+        before = self._control.last_cut
+        self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
+        if self._control.last_cut != before:
+            self._probes.cut(now)
+        self._loss.count(self._settle(now), len(received), self._allowed_rate(), recent or 0, now)
+        probed = self._probes.received(received, now)
+        if probed is not None and usage is not Usage.OVER and probed > WORTHWHILE * self.target:
+            self._loss.passed(probed)
+            self._control.probed(max(probed, int(self._control.rate)))
+        self._loss.relax(self._control.rate)
+        self._set_target(recent)
+
+    def receiver_report(self, fraction_lost: float, rtt: int | None, now: int) -> None:
+        """A receiver report: the part lost since the last one (0..1) and the round trip time in microseconds.
+
+        It steers only as long as no transport-wide feedback came.
+        """
+        if rtt is not None and self._heard is None:
+            self.rtt = min(max(rtt, 0), MAX_RTT)
+        last, self._reported = self._reported, now
+        if self._heard is not None:
+            return
+        self._waiting_since = None
+        elapsed = min(now - last, 2_000_000) if last is not None else 0
+        self._loss.judge(min(max(fraction_lost, 0.0), 1.0), elapsed, self._allowed_rate())
+        if self._remb is not None:
+            self._control.set_rate(float(self._remb))
+        elif self._loss.fraction < LOW and self._control.rate < BLIND_MAXIMUM:
+            self._control.set_rate(self._control.rate * (1 + RISE * elapsed / 1e6))
+        self._loss.relax(self._control.rate)
+        self._set_target(None)
+
+    def remb(self, rate: int, now: int) -> None:
+        """The receiver's own estimate (REMB), bit/s: never more than this; for a peer without transport-wide
+        feedback it is the delay-based rate.
+        """
+        self._remb = max(rate, self._minimum)
+        if self._heard is None:
+            self._waiting_since = None
+            self._control.set_rate(float(self._remb))
+        self._set_target(None)
+
+    def tick(self, now: int) -> None:
+        """Lets time pass: lowers the rate of a path that is silent, gives up probes. Every 10 to 100 ms."""
+        self._now = now
+        self._probes.expire(self.rtt or FIRST_RTT, now)
+        since = self._waiting_since
+        if since is None or now - since < SILENCE:
+            self._next_step = now
+            return
+        if now >= self._next_step:
+            self._next_step = now + SILENT_STEP
+            self._probes.cut(now)
+            self._control.set_rate(min(self._control.rate, self.target) * SILENT_PART)
+            self._set_target(None)
+
+    # What is said.
 
     @property
     def pacing_rate(self) -> int:
-        """Bytes a second at which packets may leave; more while a probe does."""
-        rate = self.target * PACING
-        if self._probing is not None:
-            rate = max(rate, float(self._probing.rate))
-        return int(rate / 8)
-
-    def feedback(self, packet: TransportFeedback, sent: Sequence[SentPacket | None], now: int) -> None:
-        """`sent` belongs to the packets that the feedback speaks of, in its order."""
-        base = self._unwrap(packet.reference) * REFERENCE_US
-        self._heard = now
-        newest = 0
-        for info, arrival in zip(sent, packet.arrivals, strict=False):
-            if info is None:
-                continue
-            self._counted += 1
-            if arrival is None:
-                self._lost += 1
-                continue
-            at = base + arrival
-            newest = max(newest, info.time)
-            self._trend.packet(info.time, at)
-            self._acknowledge(at, info.size)
-            if info.cluster:
-                result = self._prober.packet(info.cluster, info.time, at, info.size, now)
-                if result is not None:
-                    self._probed(result, now)
-        if newest:
-            self._last_sent = max(self._last_sent, newest)
-            self._note_rtt(now - newest)
-        self._react(now)
-
-    def receiver_report(self, fraction_lost: float, rtt: int | None, now: int) -> None:
-        """Of peers that do not feed back: the part of packets lost, and the round trip in microseconds."""
-        self._loss = fraction_lost
-        if rtt is not None:
-            self._note_rtt(rtt)
-        if fraction_lost > HIGH_LOSS:
-            self._set(self._estimate * (1 - 0.5 * fraction_lost), now)
-        elif fraction_lost < LOW_LOSS:
-            self._grow(now, GROWTH)
-
-    def remb(self, bitrate: int, now: int) -> None:
-        """What an old peer believes it can take; it holds until the next one."""
-        self._remb, self._remb_at = float(max(bitrate, 0)), now
-        self._estimate = max(self._estimate, min(self._remb, self._maximum))
-
-    def tick(self, now: int) -> None:
-        """Without feedback the rate goes down step by step: what nobody acknowledges may not arrive."""
-        if self._heard is not None and now - self._heard > SILENCE_US:
-            self._heard = now
-            self._set(self._estimate / 2, now)
-        if self._probing is not None and now >= self._probing_until:
-            self._probing = None
+        """Bytes a second at which packets may leave, as of the last `tick` or `probe`: the probe's rate
+        while one is being sent.
+        """
+        probing = self._probes.sending_rate(self._now)
+        return int(self.target * PACING if probing is None else probing) // 8
 
     def probe(self, now: int, wanted: int) -> Probe | None:
-        """The probe to send now, if more than the estimate is `wanted` (bit/s). Send it at `pacing_rate`."""
-        if self._trend.usage is not Usage.NORMAL or self._loss > HIGH_LOSS:
-            self._prober.wait(now)
+        """The probe to send now, if any: `wanted` bit/s would be used. Set the pace before."""
+        self._now = now
+        silent = self._heard is None or now - self._heard > SILENCE
+        if silent or self._queue.draining or self._queue.delay > PROBED or self._trend.usage is Usage.OVER:
             return None
-        probe = self._prober.due(self._estimate, wanted, min(self._maximum, self._remb), now)
-        if probe is not None:
-            self._probing = probe
-            self._probing_until = now + probe.size * 8_000_000 // probe.rate + 20_000
-        return probe
+        return self._probes.start(self.target, wanted, self._maximum, now)
 
-    def dump(self) -> dict[str, object]:
+    @property
+    def state(self) -> str:
+        """One word for people: what holds the rate where it is."""
+        if self._waiting_since is not None and self._next_step > self._waiting_since + SILENCE:
+            return "silent"
+        if self._queue.draining:
+            return "draining"
+        if self._loss.limit is not None and self._loss.limit <= self._control.rate:
+            return "loss"
+        if self._remb is not None and self._remb <= self._control.rate:
+            return "remb"
+        return self._control.state.value
+
+    def dump(self) -> dict[str, int | float | str | None]:
+        """What is known, for statistics; times in microseconds, rates in bit/s."""
+        probes = self._probes
         return {
+            "state": self.state,
             "target": self.target,
-            "acknowledged": round(self._acknowledged_rate() or 0),
+            "delay_rate": int(self._control.rate),
+            "loss_limit": None if self._loss.limit is None else int(self._loss.limit),
+            "remb": self._remb,
+            "received": self._throughput.rate(),
+            "fraction_lost": self._loss.fraction,
+            "rtt": self.rtt,
+            "queue": self._queue.delay,
             "usage": self._trend.usage.value,
-            "loss": round(self._loss, 3),
-            "rtt_us": self.rtt,
+            "trend": self._trend.trend,
+            "threshold": self._trend.threshold,
+            "probes_sent": probes.sent,
+            "probes_measured": probes.measured,
+            "probes_lost": probes.failed,
+            "clock_jumps": self._groups.jumps,
+            "ignored_feedback": self.ignored,
         }
 
     # Inside.
 
-    def _unwrap(self, reference: int) -> int:
-        before = self._reference
-        if before is None:
-            self._reference = reference
-            return reference
-        ahead = (reference - before) % REFERENCE_WRAP
-        whole = before + (ahead if ahead < REFERENCE_WRAP // 2 else ahead - REFERENCE_WRAP)
-        self._reference = max(whole, before)
-        return whole
+    def _allowed(self, now: int) -> bool:
+        full = FEEDBACKS_PER_SECOND * 1_000_000
+        gained = max(0, now - self._allowance_time) * FEEDBACKS_PER_SECOND
+        self._allowance = min(full, self._allowance + gained)
+        self._allowance_time = now
+        if self._allowance < 1_000_000:
+            self.ignored += 1
+            return False
+        self._allowance -= 1_000_000
+        return True
 
-    def _acknowledge(self, at: int, size: int) -> None:
-        window = self._acknowledged
-        window.append((at, size))
-        self._acknowledged_bytes += size
-        while window[0][0] < at - ACKNOWLEDGED_US or len(window) > 8192:
-            self._acknowledged_bytes -= window.popleft()[1]
+    def _read(
+        self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
+    ) -> tuple[list[Received], int, int]:
+        """Packets that are new and arrived, bytes that came after all, and of how many it is news."""
+        reference = self._references.unwrap(report.reference) * 256
+        number = self._first_number(report, sent) - 1
+        highest, missing = self._highest, self._missing
+        received: list[Received] = []
+        late = news = 0
+        for ticks, packet in zip(report.arrivals, sent, strict=False):
+            number += 1
+            if packet is None:
+                continue
+            if number > highest:
+                highest = number
+                news += 1
+                if ticks is None:
+                    missing.add(number)
+                    self._told.append((now, number))
+                else:
+                    received.append(Received(packet[0], (reference + ticks) * TICK, packet[1], packet[2]))
+            elif ticks is not None and number in missing:
+                missing.discard(number)
+                late += packet[1]
+                news += 1
+        if highest > self._highest:
+            if number - len(report.arrivals) > self._highest:
+                self._throughput.gap()
+            self._highest = highest
+            last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
+            self._newest_sent = max(self._newest_sent, last.time)
+        return received, late, news
 
-    def _acknowledged_rate(self) -> float | None:
-        """bit/s over the window; None before there is enough of it."""
-        window = self._acknowledged
-        if len(window) < 5:
-            return None
-        span = max(window[-1][0] - window[0][0], 50_000)
-        return (self._acknowledged_bytes - window[0][1]) * 8e6 / span
+    def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
+        """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
+        sending tells that the numbers went round.
+        """
+        highest = max(self._highest, 0)
+        first = highest + ((report.base_sequence - highest + 0x8000) & 0xFFFF) - 0x8000
+        last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
+        packet = sent[last] if last is not None else None
+        if last is not None and packet is not None:
+            while first + last <= self._highest and packet.time > self._newest_sent:
+                first += 0x10000
+        return first
 
-    def _note_rtt(self, rtt: int) -> None:
-        if rtt >= 0:
-            self.rtt = rtt if self.rtt is None else min(rtt, self.rtt + (rtt - self.rtt) // 8)
+    def _measure_round_trip(self, sent: int, now: int) -> None:
+        sample = min(max(now - sent, 0), MAX_RTT)
+        self.rtt = sample if self.rtt is None else int(self.rtt + RTT_WEIGHT * (sample - self.rtt))
 
-    def _react(self, now: int) -> None:
-        self._count_loss(now)
-        usage = self._trend.usage
-        acknowledged = self._acknowledged_rate()
-        if usage is Usage.OVER:
-            self._overused(acknowledged, now)
-        elif usage is Usage.NORMAL and self._loss <= HIGH_LOSS:
-            full_at = self._full_at
-            near = full_at is not None and abs(self._estimate / full_at - 1) < _NEAR
-            if full_at is not None and (acknowledged or 0.0) > full_at * (1 + _NEAR):
-                self._full_at = None  # the path has grown
-            if self._loss > LOW_LOSS:
-                self._grow(now, 1 + (GROWTH - 1) / 2)
-            elif near:
-                self._grow(now, 1.0, NEAR_GROWTH)
-            else:
-                self._grow(now, GROWTH)
-        self._changed = now
+    def _detect(self, received: list[Received]) -> Usage:
+        """What the groups that ended say of the delay."""
+        over = False
+        jumps = self._groups.jumps
+        for group in self._groups.add(received):
+            if group.usable and not self._probes.covers(group.sent):
+                usage = self._trend.update(group.sent_delta, group.arrived_delta, group.arrived)
+                over = over or usage is Usage.OVER
+        if self._groups.jumps != jumps:
+            self._trend.reset()
+            self._queue.reset()
+        return Usage.OVER if over else self._trend.usage
 
-    def _overused(self, acknowledged: float | None, now: int) -> None:
-        """Once for each round trip: what is in the queue already tells nothing new."""
-        if now - self._decreased < max(self.rtt or 0, 100_000):
-            return
-        self._decreased = now
-        measured = acknowledged if acknowledged is not None else self._estimate
-        self._full_at = measured if self._full_at is None else 0.5 * self._full_at + 0.5 * measured
-        self._prober.wait(now)
-        self._set(min(self._estimate, BETA * measured), now)
+    def _settle(self, now: int) -> int:
+        """How many of the missing count as lost now."""
+        lost = 0
+        while self._told and now - self._told[0][0] >= LATE:
+            number = self._told.popleft()[1]
+            if number in self._missing:
+                self._missing.discard(number)
+                lost += 1
+        return lost
 
-    def _count_loss(self, now: int) -> None:
-        if self._counted < _LOSS_PACKETS or now - self._loss_since < _LOSS_US:
-            return
-        fresh = self._lost / self._counted
-        self._loss = 0.5 * self._loss + 0.5 * fresh
-        self._lost = self._counted = 0
-        self._loss_since = now
-        if self._loss > HIGH_LOSS:
-            self._set(self._estimate * (1 - 0.5 * self._loss), now)
+    def _allowed_rate(self) -> float:
+        """By delay and losses."""
+        limit = self._loss.limit
+        return self._control.rate if limit is None else min(self._control.rate, limit)
 
-    def _grow(self, now: int, factor: float, bits: float = 0.0) -> None:
-        elapsed = min(max(now - (self._changed if self._changed is not None else now), 0), 1_000_000) / 1e6
-        self._changed = now
-        grown = self._estimate * factor**elapsed + bits * elapsed
-        acknowledged = self._acknowledged_rate()
-        # What is not used is not tested: without a probe the estimate does not run away from what arrives.
-        most = self._estimate if acknowledged is None else acknowledged * HEADROOM + _HEADROOM_BITS
-        self._estimate = min(max(min(grown, most), self._estimate), self._maximum)
-
-    def _probed(self, result: float, now: int) -> None:
-        if self._trend.usage is Usage.OVER:
-            return
-        if result > self._estimate:
-            self._full_at = None
-            self._set(result, now)
-
-    def _set(self, rate: float, now: int) -> None:
-        self._estimate = min(max(rate, self._minimum), self._maximum)
-        self._changed = now
+    def _set_target(self, recent: int | None) -> None:
+        rate = self._allowed_rate()
+        if self._remb is not None:
+            rate = min(rate, self._remb)
+        if self._queue.draining and recent is not None:
+            rate = min(rate, recent * (DRAIN if self._queue.delay < SEVERE else DEEP_DRAIN))
+        self.target = int(min(max(rate, self._minimum), self._maximum))

@@ -12,9 +12,11 @@ from rtc.header_extensions import (
     decode_abs_send_time,
     decode_audio_level,
     decode_mid,
+    decode_transport_wide,
     encode_abs_send_time,
     encode_audio_level,
     encode_mid,
+    encode_transport_wide,
 )
 
 
@@ -41,9 +43,19 @@ def test_mid_round_trip(mid: str) -> None:
     assert decode_mid(encode_mid(mid)) == mid
 
 
+@given(st.integers(0, 2**20))
+def test_transport_wide_numbers_wrap(number: int) -> None:
+    wire = encode_transport_wide(number)
+    assert len(wire) == 2
+    assert decode_transport_wide(wire) == decode_transport_wide(wire + b"\x80\x01") == number & 0xFFFF
+    for wrong in (b"", wire[:1], wire + b"\0"):
+        with pytest.raises(PacketError):
+            decode_transport_wide(wrong)
+
+
 @given(st.binary(max_size=5))
 def test_any_bytes_are_a_value_or_an_error(value: bytes) -> None:
-    for decode in (decode_audio_level, decode_abs_send_time, decode_mid):
+    for decode in (decode_audio_level, decode_abs_send_time, decode_mid, decode_transport_wide):
         try:
             decode(value)
         except PacketError:

@@ -17,7 +17,7 @@ from client.call.statistics import CallStatistics
 from client.media.playback.speaker import NullSpeaker, Speaker, SpeakerSpec
 from client.media.sources import FileVideoSpec, TestPictureSpec, ToneSpec
 from client.session.state import Phase, SessionState
-from client.studio import KeyFrame, SoundEncoded, StudioRestarted, VideoEncoded
+from client.studio import EncodeVideo, KeyFrame, SoundEncoded, StudioRestarted, VideoEncoded
 from tests.client.call.people import Person
 from tests.support.server_process import ServerProcess, wait_for
 
@@ -193,6 +193,37 @@ def test_a_studio_that_was_started_again_is_told_and_gives_a_key_frame(
         ann.call._studio_event(StudioRestarted())
         ann.until("the note", lambda: ann.state.note == RESTARTED)
         assert sent == [KeyFrame()]
+
+
+def test_the_camera_gets_what_the_path_carries(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Person("Ann", 1) as ann:
+        ann.call.join(server.open_meeting().link, "Ann")
+        ann.until_among()
+        runner = ann.call._runner
+        assert runner is not None
+        assert runner._path is not None
+        monkeypatch.setattr(runner._path, "_on_picture_rate", lambda rate: None)  # nobody but this test
+        sent: list[object] = []
+        monkeypatch.setattr(ann.call._studio, "send", sent.append)
+
+        def carries(rate: int) -> None:
+            ann.call._ask(lambda runner: runner._on_picture_rate(rate))
+
+        for rate in (100_000, 5_000_000, 6_000_000):
+            carries(rate)
+        wait_for("both changes", lambda: len(rates(sent)) >= 2)
+        assert rates(sent) == [100_000, None], "beyond what is good for its size nothing is said"
+        carries(90_000)
+        ann.call.set_camera(False)
+        ann.call.set_camera(True)
+        wait_for("the camera", lambda: len(rates(sent)) >= 5)
+        assert rates(sent)[2:] == [90_000] * 3
+
+
+def rates(sent: list[object]) -> list[int | None]:
+    return [command.bitrate for command in sent if isinstance(command, EncodeVideo)]
 
 
 def test_events_of_a_studio_after_the_end_go_nowhere() -> None:

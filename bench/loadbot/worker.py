@@ -1,7 +1,8 @@
 """One process of light members: told what to do by a line of JSON, reports in lines of JSON.
 
-Lines in: first the `Task`; then `{"do": "mark"}`, `{"do": "hush"}` (send nothing more), `{"do": "report"}`.
-The end of the input ends the process. Lines out: `ready`, `mark`, `hushed`, `report`.
+Lines in: first the `Task`; then `{"do": "begin", "at": seconds}` (everybody is there; troubles count from `at` of
+the monotonic clock), `{"do": "mark"}`, `{"do": "hush"}` (send nothing more), `{"do": "report"}`. The end of the
+input ends the process. Lines out: `ready`, `begun`, `mark`, `hushed`, `report`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from typing import Any, Final, Protocol
 
 from bench.loadbot.delays import Delays
 from bench.loadbot.member import HearthMember, LoadError
-from bench.loadbot.observer import Findings
+from bench.loadbot.findings import Findings
 from bench.loadbot.path import MediaPath
-from bench.loadbot.scenarios import SCENARIOS
+from bench.loadbot.plane import Plane
+from bench.loadbot.scenarios import SCENARIOS, Trouble
 from bench.loadbot.sending import Sending
+from rtc import collector
 from rtc.invitation import Invitation
 from rtc.transport import Certificate
 
 #: Seconds until every stream that is expected must have come after the last member joined.
 READY_TIMEOUT: Final = 30.0
 _FAILURES_KEPT: Final = 20
+#: In a process of more members than this only every tenth reads its socket at once and counts delays.
+_PROMPT_MEMBERS: Final = 12
 
 
 class Member(Protocol):
@@ -36,10 +41,12 @@ class Member(Protocol):
     failure: str
     join_seconds: float | None
     speakers: list[str | None]
+    lowered: int
 
     @property
     def paths(self) -> Sequence[MediaPath]: ...
     async def join(self) -> None: ...
+    def begin(self) -> None: ...
     async def stop_sending(self) -> None: ...
     async def close(self) -> None: ...
 
@@ -48,7 +55,8 @@ class Member(Protocol):
 class Task:
     """What one worker does. Members are numbered over all workers; the first `publishers` numbers send.
 
-    `server` is `hearth` (`where` is an invitation's link) or `janus` (`where` is its WebSocket).
+    `server` is `hearth` (`where` is an invitation's link) or `janus` (`where` is its WebSocket). `total` are the
+    members of all workers; the last of them is the one who has trouble.
     """
 
     server: str
@@ -57,11 +65,11 @@ class Task:
     members: int
     publishers: int
     scenario: str
+    total: int
 
     def expected(self, number: int) -> int:
         """Streams that the member should get."""
-        others = self.publishers - (1 if number < self.publishers else 0)
-        return others * SCENARIOS[self.scenario].streams
+        return SCENARIOS[self.scenario].expected(number, self.publishers)
 
 
 class Worker:
@@ -72,16 +80,18 @@ class Worker:
         self._scenario = SCENARIOS[task.scenario]
         self._failures: list[str] = []
         self._ready = self._cpu = 0.0
-        certificate = Certificate()
-        self.members: list[Member] = []
-        for number in range(task.first, task.first + task.members):
-            sending = None
-            if number < task.publishers:
-                sending = Sending(number, self._scenario, partial(self._speaks, number))
-            self.members.append(self._member(number, certificate, sending))
+        self._packets = 0
+        self._at = time.monotonic()
+        self._plane = Plane()
+        self._certificate = Certificate()
+        self._running: asyncio.Task[None] | None = None
+        self.members: list[Member] = [
+            self._member(number) for number in range(task.first, task.first + task.members)
+        ]
 
     async def run(self) -> None:
         """Lets everybody in and waits until the streams flow."""
+        self._running = asyncio.create_task(self._plane.run())
         coming = []
         gap = 1.0 / self._scenario.joins_per_second if self._scenario.joins_per_second else 0.0
         for member in self.members:
@@ -92,7 +102,20 @@ class Worker:
         deadline = time.monotonic() + READY_TIMEOUT
         while not self._flowing() and time.monotonic() < deadline:  # noqa: ASYNC110 - packets set no event
             await asyncio.sleep(0.1)
+        collector.settle()
         self._ready, self._cpu = time.monotonic(), time.process_time()
+        self._packets = self.mark()["packets"]
+
+    def begin(self, at: float) -> None:
+        """Everybody is there; what befalls the last member counts from `at`."""
+        self._at = at
+        for member in self.members:
+            member.begin()
+            trouble = self._trouble(member.number)
+            if trouble is not None:
+                for path in member.paths:
+                    self._plane.call_at(at + trouble.begin, partial(_set_trouble, path, trouble))
+                    self._plane.call_at(at + trouble.end, partial(_set_trouble, path, None))
 
     def mark(self) -> dict[str, Any]:
         """Packets received and sent until now."""
@@ -101,26 +124,35 @@ class Worker:
 
     def report(self) -> dict[str, Any]:
         """Everything that was found, for `crew.merge`."""
-        findings, delays = Findings(), Delays()
+        findings, troubled, delays = Findings(), Findings(), Delays()
         strangers = 0
         for member in self.members:
             for path in member.paths:
-                findings.add(path.findings())
-                delays.add_all(path.delays)
+                (findings if self._trouble(member.number) is None else troubled).add(path.findings())
+                if path.prompt:
+                    delays.add_all(path.delays)
                 strangers += path.strangers
                 if path.broken:
                     self._note(f"Member {member.number} lost its path.")
             self._note(member.failure)
+        marks = self.mark()
+        cpu = time.process_time() - self._cpu
+        received = max(1, marks["packets"] - self._packets)
         return {
             "findings": asdict(findings),
+            "troubled": asdict(troubled),
             "delays": delays.to_dict(),
             "strangers": strangers,
             "expected_streams": sum(self._task.expected(member.number) for member in self.members),
             "joins": [m.join_seconds for m in self.members if m.join_seconds is not None],
             "speakers": self.members[0].speakers if self.members else [],
-            "cpu": round((time.process_time() - self._cpu) / max(0.1, time.monotonic() - self._ready), 3),
+            "lowered": sum(member.lowered for member in self.members),
+            "layers": [story for member in self.members for story in self._stories(member)],
+            "handshakes": max((path.handshakes for m in self.members for path in m.paths), default=0),
+            "cpu": round(cpu / max(0.1, time.monotonic() - self._ready), 3),
+            "cpu_us_per_packet": round(cpu / received * 1e6, 2),
             "failures": self._failures,
-            **self.mark(),
+            **marks,
         }
 
     async def hush(self) -> None:
@@ -128,13 +160,43 @@ class Worker:
 
     async def close(self) -> None:
         await asyncio.gather(*(member.close() for member in self.members), return_exceptions=True)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        self._plane.close()
 
-    def _member(self, number: int, certificate: Certificate, sending: Sending | None) -> Member:
-        if self._task.server == "janus":
+    def _member(self, number: int) -> Member:
+        task = self._task
+        sending = None
+        if number < task.publishers:
+            sending = Sending(number, self._scenario, task.publishers, partial(self._speaks, number))
+        if task.server == "janus":
             from bench.janus.member import JanusMember
 
-            return JanusMember(number, self._task.where, certificate, sending, self._task.publishers)
-        return HearthMember(number, Invitation.parse(self._task.where), certificate, sending)
+            return JanusMember(number, task.where, self._plane, self._certificate, sending, task.publishers)
+        prompt = task.members <= _PROMPT_MEMBERS or number % 10 == 0
+        trouble = self._trouble(number)
+        path = MediaPath(self._plane, self._certificate, sending, trouble=trouble, prompt=prompt)
+        return HearthMember(number, Invitation.parse(task.where), path, self._scenario, task.publishers)
+
+    def _trouble(self, number: int) -> Trouble | None:
+        return self._scenario.trouble if number == self._task.total - 1 else None
+
+    def _stories(self, member: Member) -> list[dict[str, Any]]:
+        """Which layers came when, in seconds from the beginning, of the streams of one member."""
+        if self._scenario.trouble is None:
+            return []
+        troubled = self._trouble(member.number) is not None
+        return [
+            {
+                "troubled": troubled,
+                "senders": sorted(observer.senders or ()),
+                "changes": [(round(when - self._at, 3), layer) for when, layer in observer.checks.changes],
+            }
+            for path in member.paths
+            for observer in path.observers.values()
+            if observer.kind == "video"
+        ]
 
     def _speaks(self, number: int, now: float) -> bool:
         return self._scenario.speaker(now, self._task.publishers) == number
@@ -151,11 +213,15 @@ class Worker:
 
     def _flowing(self) -> bool:
         return all(
-            sum(observer.packets > 0 for path in member.paths for observer in path.observers.values())
+            sum(o.packets > 0 for path in member.paths for o in path.observers.values())
             >= self._task.expected(member.number)
             for member in self.members
             if member.join_seconds is not None
         )
+
+
+def _set_trouble(path: MediaPath, trouble: Trouble | None, now: float) -> None:
+    path.trouble(trouble)
 
 
 async def serve(worker: Worker, lines: asyncio.StreamReader) -> None:
@@ -164,7 +230,11 @@ async def serve(worker: Worker, lines: asyncio.StreamReader) -> None:
         await worker.run()
         _say({"ready": worker.mark()})
         while line := await lines.readline():
-            match json.loads(line).get("do"):
+            order = json.loads(line)
+            match order.get("do"):
+                case "begin":
+                    worker.begin(order["at"])
+                    _say({"begun": True})
                 case "mark":
                     _say({"mark": worker.mark()})
                 case "hush":

@@ -1,0 +1,44 @@
+"""What was found in streams: counts that add up over streams, members and processes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+#: These are the worst of all, the others are sums.
+_WORST: Final = frozenset(("longest_gap_ms", "key_frame_wait_ms"))
+
+
+@dataclass(slots=True)
+class Findings:
+    """Counts over one stream, or summed over many."""
+
+    streams: int = 0
+    packets: int = 0
+    lost: int = 0  # gaps in the sequence numbers that nothing filled
+    repaired: int = 0  # gaps that a retransmission filled
+    reordered: int = 0  # came later than a packet with a higher number
+    duplicates: int = 0
+    malformed: int = 0
+    frames: int = 0  # whole pictures (of each spatial layer), or packets of sound
+    incomplete_frames: int = 0
+    undecodable_frames: int = 0  # whole, but what they refer to did not come
+    skipped_frames: int = 0  # by the sender's own count, also where the sequence numbers hide it
+    thinned_frames: int = 0  # the same, of higher temporal layers: left out on purpose
+    backward_frames: int = 0  # by the sender's own count: out of order
+    picture_id_jumps: int = 0  # picture ids, TL0PICIDX or frame numbers that do not go on
+    clock_jumps: int = 0  # timestamps that do not go on as the sender's clock does
+    bad_switches: int = 0  # from layer to layer without a key frame
+    unstamped: int = 0
+    wrong_sender: int = 0
+    not_from_key_frame: int = 0  # streams of pictures that began in the middle
+    longest_gap_ms: float = 0.0  # between two frames that could be shown
+    key_frame_wait_ms: float = 0.0  # from asking for a key frame to showing it
+
+    def add(self, other: Findings) -> None:
+        for name, value in asdict(other).items():
+            mine = getattr(self, name)
+            setattr(self, name, max(mine, value) if name in _WORST else mine + value)
+
+
+NAMES: Final = tuple(field.name for field in fields(Findings))

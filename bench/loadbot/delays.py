@@ -26,6 +26,9 @@ class Delays:
     def add_all(self, other: Delays) -> None:
         self._buckets.update(other._buckets)
 
+    def clear(self) -> None:
+        self._buckets.clear()
+
     @property
     def count(self) -> int:
         return self._buckets.total()

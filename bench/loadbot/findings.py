@@ -19,12 +19,14 @@ class Findings:
     repaired: int = 0  # gaps that a retransmission filled
     reordered: int = 0  # came later than a packet with a higher number
     duplicates: int = 0
+    probes: int = 0  # repeats that nobody asked for, by which the server measures the path
     malformed: int = 0
     frames: int = 0  # whole pictures (of each spatial layer), or packets of sound
     incomplete_frames: int = 0
     undecodable_frames: int = 0  # whole, but what they refer to did not come
     skipped_frames: int = 0  # by the sender's own count, also where the sequence numbers hide it
     thinned_frames: int = 0  # the same, of higher temporal layers: left out on purpose
+    paused_frames: int = 0  # the same, before a key frame: the server sent nothing for a while
     backward_frames: int = 0  # by the sender's own count: out of order
     picture_id_jumps: int = 0  # picture ids, TL0PICIDX or frame numbers that do not go on
     clock_jumps: int = 0  # timestamps that do not go on as the sender's clock does

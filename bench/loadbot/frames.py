@@ -57,6 +57,12 @@ class _Checks:
         self.senders = senders
         self._by_sender.clear()
 
+    def ended(self, now: float) -> None:
+        """The senders stop: a gap until now counts, what comes later does not."""
+        if self.shown_at is not None:
+            self._gap(now)
+            self.shown_at = None
+
     def finish(self, found: Findings) -> None:
         """Completes the counts."""
         stamped = self._by_sender.total()
@@ -84,9 +90,12 @@ class _Checks:
     def _shown(self, stamp: Stamp, now: float) -> None:
         self._delays.add(now - stamp.sent)
         if self.shown_at is not None:
-            gap = (now - self.shown_at) * 1000
-            self.found.longest_gap_ms = max(self.found.longest_gap_ms, gap)
+            self._gap(now)
         self.shown_at = now
+
+    def _gap(self, now: float) -> None:
+        gap = (now - (self.shown_at or now)) * 1000
+        self.found.longest_gap_ms = max(self.found.longest_gap_ms, round(gap, 1))
 
 
 class SoundChecks(_Checks):
@@ -167,9 +176,9 @@ class PictureChecks(_Checks):
         if stamp is None:
             self.found.unstamped += 1
             return
+        self._continues(stamp)
         decodable = self._decodes(stamp, now)
         self._sent_by(stamp, self._timestamp)
-        self._continues(stamp)
         self._last, self._last_ids, self._broke = stamp, self._ids, False
         if decodable:
             self._shown(stamp, now)
@@ -227,7 +236,7 @@ class PictureChecks(_Checks):
             self.found.backward_frames += 1
             return
         self._count_left_out(stamp, last.number, ahead)
-        if self._ids is not None and self._last_ids is not None:
+        if not self._broke and self._ids is not None and self._last_ids is not None:
             self._check_ids(stamp, self._ids, self._last_ids, ahead)
 
     def _count_left_out(self, stamp: Stamp, last: int, ahead: int) -> None:
@@ -235,9 +244,13 @@ class PictureChecks(_Checks):
             return  # higher spatial layers may stay away: decodability tells
         if ahead == 1:
             return
+        if stamp.key:  # the server sent nothing of it for a while, and begins anew
+            self.found.paused_frames += ahead - 1
+            self._broke = True
+            return
         for number in range(last + 1, min(stamp.number, last + 1 + _KEPT)):
             since = number - self._key_number
-            if since > 0 and not stamp.key and temporal_of(since) > 0 and stamp.references:
+            if since > 0 and temporal_of(since) > 0 and stamp.layered:
                 self.found.thinned_frames += 1
             else:
                 self.found.skipped_frames += 1

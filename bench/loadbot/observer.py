@@ -73,7 +73,7 @@ class StreamObserver:
     @property
     def troubled(self) -> bool:
         """Whether `tick` has something to do."""
-        return bool(self._missing) or self.checks.wants_key_frame
+        return self._video and (bool(self._missing) or self.checks.wants_key_frame)
 
     def take(self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float) -> None:
         """One packet of the batch at hand, at `now` in seconds of the monotonic clock."""
@@ -87,6 +87,8 @@ class StreamObserver:
 
     def tick(self, now: float) -> tuple[list[int], bool]:
         """Numbers to ask for again, and whether to ask for a key frame."""
+        if not self._video:
+            return [], False
         wanted: list[int] = []
         if self._missing:
             oldest = next(iter(self._missing.values()))[0]
@@ -100,7 +102,7 @@ class StreamObserver:
         ask = self.checks.wants_key_frame and now - self._asked_key >= _ASK_AGAIN
         if ask:
             self._asked_key = now
-        return (wanted if self._video else []), ask
+        return wanted, ask
 
     def _irregular(self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float) -> None:
         """The first packet, one after or in a gap, or a repeat."""
@@ -114,7 +116,10 @@ class StreamObserver:
             self._sound(number, timestamp, flags, index, read, now)
             return
         if number < self._next or number in self._held:
-            self.found.duplicates += 1
+            if flags & _REPAIRED:
+                self.found.probes += 1
+            else:
+                self.found.duplicates += 1
             return
         if self._missing.pop(number, None) is not None:
             if flags & _REPAIRED:

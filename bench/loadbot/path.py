@@ -121,6 +121,7 @@ class MediaPath:
         self._ice.begin(remote, way)
         await self._ice.wait_ready()
         await self._handshake.run(remote, dtls_role, self._fanout, self.peer)
+        way.keyed()
         now = time.monotonic()
         self._plane.call_at(now + NEXT_CHECKS * random.random(), self._check)
         self._plane.call_at(now + REPORT_INTERVAL * random.random(), self._report)
@@ -165,6 +166,11 @@ class MediaPath:
             self._move(trouble.moves_to)
         elif self._way.shaped:
             self._way.trouble(trouble)
+
+    def ended(self, now: float) -> None:
+        """From now on nothing need come any more."""
+        for incoming in self._incoming.values():
+            incoming.observer.checks.ended(now)
 
     async def stop_sending(self) -> None:
         """Sends nothing more; still watches."""
@@ -258,6 +264,7 @@ class MediaPath:
         self._way.close()
         way = self._way = Way(self._plane, self.peer, self._batch, host, self._trouble)
         way.use(remote)
+        way.keyed()
         self._plane.watch(way, prompt=self.prompt)
         self._ice.move(way)
         self._ice.check()

@@ -31,6 +31,8 @@ TICK: Final = 0.004
 _BUFFER_BYTES: Final = 2 << 20
 #: Records of a batch after which there is probably more to read.
 _FULL: Final = 32
+#: Datagrams of media that wait for the end of the handshake: the server may be done first.
+_EARLY: Final = 512
 #: Seconds for a full send buffer to empty; what is left then is given up.
 _WRITE_TIMEOUT: Final = 0.05
 
@@ -108,6 +110,7 @@ class Way:
         self.socket.bind((host, 0))
         self._fd = self.socket.fileno()
         self.shaped = trouble is not None and bool(trouble.loss or trouble.rate)
+        self._early: list[bytes] | None = []
         self._link = ThinLink(trouble.queue_s if trouble is not None else 0.3)
         self._losses_in, self._losses_out = Losses(peer), Losses(peer + 1)
 
@@ -124,21 +127,32 @@ class Way:
         self.remote = remote
         self._fanout.set_address(self._peer, remote)
 
+    def keyed(self) -> None:
+        """Media can be opened: what waited comes first."""
+        early, self._early = self._early, None
+        if early:
+            now = self._plane.now()
+            self._fanout.route(self.remote, self._peer)
+            for data in early:
+                self._deliver(data, self.remote, now)
+
     def read(self) -> None:
         """Takes in what has come."""
         now = self._plane.now()
         if self.remote:
             self._fanout.route(self.remote, self._peer)  # every member has the same server
-        if self.shaped:
+        if self._early is not None:
+            self._read_early(self._early, now)
+        elif self.shaped:
             self._read_shaped(now)
-            return
-        receive, fd = self._fanout.receive, self._fd
-        while True:
-            records = receive(fd, now)
-            if records:
-                self._batch(records, now)
-            if len(records) < _FULL:
-                return
+        else:
+            receive, fd = self._fanout.receive, self._fd
+            while True:
+                records = receive(fd, now)
+                if records:
+                    self._batch(records, now)
+                if len(records) < _FULL:
+                    return
 
     def flush(self) -> None:
         """Sends what was sealed, which is all this peer's."""
@@ -166,13 +180,20 @@ class Way:
     def _read_shaped(self, now: int) -> None:
         with suppress(OSError):  # nothing more, or the network's answer to something sent earlier
             while True:
-                data, address = self.socket.recvfrom(2048)
-                if not self.remote:  # still looking for the path
-                    self._deliver(data, pack_address(*address[:2]), now)
-                elif not self._losses_in.takes():
+                data = self.socket.recv(2048)
+                if data and not self._losses_in.takes():
                     self._link.offer(data, now)
         for data in self._link.due(now):
             self._deliver(data, self.remote, now)
+
+    def _read_early(self, early: list[bytes], now: int) -> None:
+        with suppress(OSError):
+            while True:
+                data, address = self.socket.recvfrom(2048)
+                if not data or data[0] < 128:
+                    self._deliver(data, pack_address(*address[:2]), now)
+                elif len(early) < _EARLY:
+                    early.append(data)
 
     def _deliver(self, data: bytes, address: bytes, now: int) -> None:
         records = self._fanout.deliver(data, address, now)

@@ -92,6 +92,7 @@ class Encoder:
                 where.key,
                 self._camera.naming == "svc",
                 where.references,
+                self._camera.temporal,
             )
             size = encoding.frame_bytes
             if key:

@@ -15,6 +15,7 @@ MAGIC: Final = b"\xa7HLB"
 STAMP_BYTES: Final = _FORMAT.size
 _KEY: Final = 0x08
 _SCALABLE: Final = 0x10
+_LAYERED: Final = 0x20
 #: Steps of the wait before sending, in seconds.
 _WAIT_STEP: Final = 1e-4
 
@@ -30,7 +31,8 @@ class Stamp(NamedTuple):
     from 0; `sent` is when the frame left, in seconds of the monotonic clock that all processes of a machine
     share, and `waited` how long after its picture was taken (steps of 0.1 ms, 6.5 s at most). `layer` is the
     encoding or the spatial layer, from the lowest; `references` are how many numbers back the frames are that
-    it needs, two at most, 1..255. `scalable`: layers are spatial ones inside one stream.
+    it needs, two at most, 1..255. `scalable`: layers are spatial ones inside one stream; `layered`: there are
+    temporal ones.
     """
 
     sender: int
@@ -42,9 +44,11 @@ class Stamp(NamedTuple):
     key: bool = False
     scalable: bool = False
     references: tuple[int, ...] = ()
+    layered: bool = False
 
     def to_bytes(self) -> bytes:
         kind = self.temporal & 7 | (_KEY if self.key else 0) | (_SCALABLE if self.scalable else 0)
+        kind |= _LAYERED if self.layered else 0
         first, second = (*self.references, 0, 0)[:2]
         return _FORMAT.pack(
             MAGIC,
@@ -76,6 +80,7 @@ def read_stamp(data: bytes, *, last: bool = False) -> Stamp | None:
         kind & _KEY != 0,
         kind & _SCALABLE != 0,
         references,
+        kind & _LAYERED != 0,
     )
 
 

@@ -111,6 +111,8 @@ class Worker:
         self._at = at
         for member in self.members:
             member.begin()
+            for path in member.paths:
+                path.delays.clear()  # handshakes keep a process from reading
             trouble = self._trouble(member.number)
             if trouble is not None:
                 for path in member.paths:
@@ -127,9 +129,10 @@ class Worker:
         findings, troubled, delays = Findings(), Findings(), Delays()
         strangers = 0
         for member in self.members:
+            healthy = self._trouble(member.number) is None
             for path in member.paths:
-                (findings if self._trouble(member.number) is None else troubled).add(path.findings())
-                if path.prompt:
+                (findings if healthy else troubled).add(path.findings())
+                if path.prompt and healthy:
                     delays.add_all(path.delays)
                 strangers += path.strangers
                 if path.broken:
@@ -156,6 +159,8 @@ class Worker:
         }
 
     async def hush(self) -> None:
+        for path in (path for member in self.members for path in member.paths):
+            path.ended(time.monotonic())
         await asyncio.gather(*(member.stop_sending() for member in self.members))
 
     async def close(self) -> None:

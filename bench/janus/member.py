@@ -9,8 +9,8 @@ from typing import Any, Final
 from websockets.exceptions import WebSocketException
 
 from bench.janus.api import JanusSession
-from bench.loadbot.member import LoadError
 from bench.loadbot.formats import section
+from bench.loadbot.member import LoadError
 from bench.loadbot.path import MediaPath
 from bench.loadbot.plane import Plane
 from bench.loadbot.sending import Sending

@@ -66,7 +66,11 @@ def summary(report: dict[str, Any]) -> str:
         f"{report['streams']['seen']} streams, {report['frames']} frames, {report['packets']} packets, "
         f"{report['lost']} lost\nforward delay: p50 {delay['p50']} ms, p99 {delay['p99']} ms; "
         f"{report['cpu_us_per_packet']} us of our CPU a packet"
-        + ("" if troubled is None else f"\nwith trouble: {troubled['lost']} lost, {troubled['repaired']} repaired, ")
+        + (
+            ""
+            if troubled is None
+            else f"\nwith trouble: {troubled['lost']} lost, {troubled['repaired']} repaired, "
+        )
         + ("" if troubled is None else f"longest gap {troubled['longest_gap_ms']:.0f} ms")
     )
 
@@ -83,8 +87,8 @@ def _problem(link: str, members: int, publishers: int, seconds: float, scenario:
     chosen = SCENARIOS[scenario]
     if chosen.sections(publishers) > MAX_STREAMS - 2:
         return (
-            f"With {publishers} publishers a member would receive {chosen.sections(publishers)} streams, and it "
-            f"can receive {MAX_STREAMS - 2} at most: take fewer, or the scenario conference."
+            f"With {publishers} publishers a member would receive {chosen.sections(publishers)} streams, and "
+            f"it can receive {MAX_STREAMS - 2} at most: take fewer, or the scenario conference."
         )
     if chosen.trouble is not None:
         least = max(t for t in (chosen.trouble.begin, chosen.trouble.end) if t < MOST_SECONDS) + _AFTERWARDS

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from bench.loadbot.delays import Delays
-from bench.loadbot.member import LoadError
 from bench.loadbot.findings import Findings
+from bench.loadbot.member import LoadError
 from bench.loadbot.scenarios import SCENARIOS
 from bench.loadbot.verdicts import complaints, trouble_complaints, turn_complaints
 from bench.loadbot.worker import READY_TIMEOUT, Task
@@ -24,6 +24,8 @@ MEMBERS_PER_PROCESS: Final = 60
 #: Seconds for what is on its way to come after the last packet was sent.
 _TAIL: Final = 0.5
 _ANSWER_TIMEOUT: Final = 30.0
+
+
 class Crew:
     """Use as a context: when it is left, every worker has ended."""
 
@@ -31,6 +33,7 @@ class Crew:
         self._tasks = list(tasks)
         self._children = Children()
         self._workers: list[Child] = []
+        self._cpu: tuple[float, list[float]] | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -50,16 +53,32 @@ class Crew:
         self._answers("ready", _ANSWER_TIMEOUT + READY_TIMEOUT + 0.2 * most)
         self._ask({"do": "begin", "at": time.monotonic()}, "begun")
 
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Members of more tasks, one for each worker from the first on; waits until streams flow to them."""
+        for worker, task in zip(self._workers, tasks, strict=False):
+            worker.write({"do": "add", "task": asdict(task)})
+        deadline = time.monotonic() + _ANSWER_TIMEOUT + READY_TIMEOUT
+        for worker, _ in zip(self._workers, tasks, strict=False):
+            _next(worker, "ready", deadline)
+
     def mark(self) -> dict[str, int]:
         """Packets `sent` and received (`packets`) by all until now."""
         marks = self._ask({"do": "mark"}, "mark")
         return {key: sum(mark[key] for mark in marks) for key in ("packets", "sent")}
 
+    def busiest(self) -> float:
+        """The share of a core that the busiest worker used since the last call."""
+        now, cpu = time.monotonic(), [mark["cpu"] for mark in self._ask({"do": "mark"}, "mark")]
+        before, self._cpu = self._cpu, (now, cpu)
+        if before is None:
+            return 0.0
+        return float(max(a - b for a, b in zip(cpu, before[1], strict=True)) / max(now - before[0], 0.001))
+
     def finish(self) -> list[dict[str, Any]]:
         """Stops sending, lets the rest arrive, and gives every worker's report."""
         self._ask({"do": "hush"}, "hushed")
         time.sleep(_TAIL)
-        return self._ask({"do": "report"}, "report")
+        return [report for reports in self._ask({"do": "reports"}, "reports") for report in reports]
 
     def _ask(self, order: Mapping[str, Any], answer: str) -> list[Any]:
         for worker in self._workers:
@@ -81,7 +100,9 @@ def share(server: str, where: str, members: int, publishers: int, scenario: str)
     ]
 
 
-def merge(reports: Sequence[Mapping[str, Any]], members: int, scenario: str, publishers: int) -> dict[str, Any]:
+def merge(
+    reports: Sequence[Mapping[str, Any]], members: int, scenario: str, publishers: int
+) -> dict[str, Any]:
     """One report of all workers', with `complaints`: a sentence for all that should not have been."""
     findings, troubled, delays = Findings(), Findings(), Delays()
     for report in reports:

@@ -74,7 +74,5 @@ def extension_ids(sections: list[MediaSection]) -> ExtensionIds:
 def read_as(one: MediaSection) -> tuple[dict[int, fanout.Codec], dict[int, int]]:
     """How payloads of a section are read, and payload types of repairs -> of what they repair."""
     codecs = {c.payload_type: _READ_AS[c.name.lower()] for c in one.codecs if c.name.lower() in _READ_AS}
-    repairs = {
-        c.payload_type: int(c.parameter("apt") or -1) for c in one.codecs if c.name.lower() == "rtx"
-    }
+    repairs = {c.payload_type: int(c.parameter("apt") or -1) for c in one.codecs if c.name.lower() == "rtx"}
     return codecs, {rtx_type: pt for rtx_type, pt in repairs.items() if pt in codecs}

@@ -45,7 +45,9 @@ class _Checks:
         self.shown_at: float | None = None  # when the last frame came that could be shown
         self._delays = delays
         self._by_sender: Counter[int] = Counter()
-        self._clock: tuple[int, float, int] | None = None  # timestamp, capture time and sender of the last frame
+        self._clock: tuple[int, float, int] | None = (
+            None  # timestamp, capture time and sender of the last frame
+        )
         self._broke = True  # what comes next need not follow what came last
 
     def broke(self) -> None:
@@ -258,7 +260,8 @@ class PictureChecks(_Checks):
     def _check_ids(
         self, stamp: Stamp, ids: tuple[int, int, int], last: tuple[int, int, int], ahead: int
     ) -> None:
-        """Picture ids go on by one, TL0PICIDX with each frame of temporal layer 0, frame numbers as stamps."""
+        """Picture ids go on by one, TL0PICIDX with each frame of temporal layer 0, frame numbers as
+        stamps."""
         picture, tl0, frame = (after - before for after, before in zip(ids, last, strict=True))
         wrong = False
         if ids[2] >= 0 and last[2] >= 0:

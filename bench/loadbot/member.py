@@ -14,7 +14,7 @@ from websockets.exceptions import WebSocketException
 from bench.loadbot.formats import section
 from bench.loadbot.path import MediaPath
 from bench.loadbot.scenarios import Scenario
-from bench.loadbot.sending import SOUND_MID, Sending
+from bench.loadbot.sending import SOUND_MID
 from rtc.invitation import Invitation
 from rtc.sdp import SdpError, SessionDescription
 from rtc.signalling import MAX_STREAMS, Message, Request, dump_message, parse_server_message
@@ -67,9 +67,7 @@ class HearthMember:
         self._sending = path.sending
         self._id = ""
         self._numbers: dict[str, int] = {}  # member id -> number of the light member
-        self._slots = [
-            _Slot(str(place + 2), "audio", VOICE, "") for place in range(scenario.voice_sections)
-        ]
+        self._slots = [_Slot(str(place + 2), "audio", VOICE, "") for place in range(scenario.voice_sections)]
         self._agreed = -1  # how many slots the last answer covered
         self._main: str | None = None  # the member that is shown large
         self._viewed: object = None
@@ -104,7 +102,8 @@ class HearthMember:
         self._tasks.append(asyncio.create_task(self._follow()))
 
     def begin(self) -> None:
-        """Everybody is there: from now on only those who talk may be heard in the sections for loud voices."""
+        """Everybody is there: from now on only those who talk may be heard in the sections for loud
+        voices."""
         talking = self._scenario.talking(self._publishers)
         for slot in self._slots:
             if slot.producer == VOICE and slot.ssrc in self.path.observers:

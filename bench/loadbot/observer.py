@@ -104,7 +104,9 @@ class StreamObserver:
             self._asked_key = now
         return wanted, ask
 
-    def _irregular(self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float) -> None:
+    def _irregular(
+        self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float
+    ) -> None:
         """The first packet, one after or in a gap, or a repeat."""
         if self._next is None:
             self._next = (0x10000 | sequence) + 1

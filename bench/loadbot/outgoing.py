@@ -7,7 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from bench.loadbot.formats import DEPENDENCY_ID, LEVEL_ID, MID_ID, REPAIRED_ID, RID_ID, WIDE_ID
+from bench.loadbot.formats import LEVEL_ID, MID_ID, REPAIRED_ID, RID_ID, WIDE_ID
+from bench.loadbot.frames import DEPENDENCY_ID
 from rtc.reports import SendStatistics
 from rtc.rtcp import SourceDescription, serialize_compound
 

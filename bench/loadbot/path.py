@@ -1,5 +1,5 @@
-"""One encrypted path of a light member: what it sends, an observer for each stream that comes, and the answers
-of a real receiver: reports, requests for repair and key frames, transport-wide feedback."""
+"""One encrypted path of a light member: what it sends, an observer for each stream that comes, and the
+answers of a real receiver: reports, requests for repair and key frames, transport-wide feedback."""
 
 from __future__ import annotations
 
@@ -81,7 +81,10 @@ class MediaPath:
         self._handshake = Handshake(self._ice, certificate, self._closed)
         self._way: Way | None = None
         self._incoming: dict[int, _Incoming] = {}
-        self._plans: dict[str, MediaSection] = {"audio": section("audio", "", ""), "video": section("video", "", "")}
+        self._plans: dict[str, MediaSection] = {
+            "audio": section("audio", "", ""),
+            "video": section("video", "", ""),
+        }
         self._ssrc = random.randrange(1, 1 << 32)
         self._recorder: FeedbackRecorder | None = None
         self._stopped = False
@@ -151,7 +154,9 @@ class MediaPath:
         if not agreed.ssrcs:
             return
         ssrc = agreed.ssrcs[0]
-        incoming = self._incoming.get(ssrc) or self._open(ssrc, "audio" if agreed.kind == "audio" else "video")
+        incoming = self._incoming.get(ssrc) or self._open(
+            ssrc, "audio" if agreed.kind == "audio" else "video"
+        )
         incoming.observer.senders = senders
         repair = agreed.rtx.get(ssrc, 0)
         if repair:
@@ -317,7 +322,10 @@ class MediaPath:
         counts = self._fanout.stream_statistics(incoming.stream)
         expected = counts.highest_sequence - counts.base_sequence + 1
         received = counts.packets - incoming.observer.found.repaired
-        interval, lost = expected - incoming.expected, (expected - received) - (incoming.expected - incoming.received)
+        interval, lost = (
+            expected - incoming.expected,
+            (expected - received) - (incoming.expected - incoming.received),
+        )
         incoming.expected, incoming.received = expected, received
         fraction = min(255, lost * 256 // interval) if interval > 0 and lost > 0 else 0
         delay = int((now - incoming.reported_at) * 65536) if incoming.sender_report else 0

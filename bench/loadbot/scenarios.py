@@ -55,8 +55,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of load. `joins_per_second` None for all at once; `turn_seconds` how long each of the first two
-    speaks, None: the first all the time. `cameras`: members whose pictures are shown, None for all."""
+    """One kind of load. `joins_per_second` None for all at once; `turn_seconds` how long each of the first
+    two speaks, None: the first all the time. `cameras`: members whose pictures are shown, None for all."""
 
     words: str
     camera: Camera | None = None
@@ -120,7 +120,15 @@ _SMALL_PICTURE: Final = Camera((SMALL,))
 _THREE_LAYERS: Final = Camera((SMALL, MIDDLE, LARGE))
 #: Of a lossy path: numbers have gaps and come late, which repairs and key frames mend.
 _LOSSY: Final = frozenset(
-    ("lost", "repaired", "reordered", "skipped_frames", "incomplete_frames", "undecodable_frames", "duplicates")
+    (
+        "lost",
+        "repaired",
+        "reordered",
+        "skipped_frames",
+        "incomplete_frames",
+        "undecodable_frames",
+        "duplicates",
+    )
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

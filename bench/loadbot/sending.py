@@ -133,9 +133,7 @@ class Encoder:
                     structure=where.key and first,
                 )
             marker = last and top
-            packets.append(
-                self.out.packet(self._codec, marker, timestamp, head + part, now, descriptor=told)
-            )
+            packets.append(self.out.packet(self._codec, marker, timestamp, head + part, now, descriptor=told))
         return packets
 
     def _head(self, where: Place, spatial: int, *, key: bool, first: bool, last: bool) -> bytes:
@@ -145,9 +143,7 @@ class Encoder:
                     self._picture_id, self._tl0, where, first=first, temporal=self._camera.temporal
                 )
             case "VP9":
-                return vp9_head(
-                    self._picture_id, self._tl0, where, spatial, key=key, first=first, last=last
-                )
+                return vp9_head(self._picture_id, self._tl0, where, spatial, key=key, first=first, last=last)
         return av1_head(key=where.key, first=first, last=last)
 
 
@@ -155,12 +151,16 @@ class Sending:
     """What one publisher sends. `speaks(now)` says whether it is its turn."""
 
     def __init__(
-        self, number: int, scenario: Scenario, publishers: int, speaks: Callable[[float], bool]
+        self,
+        number: int,
+        scenario: Scenario,
+        speaks: Callable[[float], bool],
+        wide: Wide | None = None,
     ) -> None:
         self._number, self._scenario, self._speaks = number, scenario, speaks
         self._quiet = _TALKING if number < scenario.talkers and scenario.talkers > 1 else _SILENT
         self._name = f"load-{number}"
-        self.wide = Wide()
+        self.wide = wide or Wide()
         sound = Outgoing(SOUND_MID, self._name, OPUS.clock_rate, self.wide)
         self.microphone = Microphone(number, sound, red=scenario.red)
         self.encoders: list[Encoder] = []

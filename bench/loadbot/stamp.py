@@ -1,5 +1,5 @@
-"""What a light member writes into its streams, so that whoever gets them can tell whose they are, how old, and
-what they need.
+"""What a light member writes into its streams, so that whoever gets them can tell whose they are, how old,
+and what they need.
 
 Nothing is encoded: a frame is a valid header of its codec, a stamp and filler.
 """

@@ -6,6 +6,7 @@ With three spatial layers in one stream (L3T3) every picture has a frame of each
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -87,7 +88,7 @@ def _structure(layers: int) -> bytes:
     """The extended part with the templates, whole bytes."""
     bits = "10000" + f"{0:06b}" + f"{layers * TEMPORAL - 1:05b}"
     kinds = [(s, t, key) for s in range(layers) for t, key in ((0, True), (0, False), (1, False), (2, False))]
-    for before, after in zip(kinds, kinds[1:], strict=False):
+    for before, after in itertools.pairwise(kinds):
         bits += "10" if after[0] > before[0] else "01" if after[1] > before[1] else "00"
     bits += "11"
     for kind in kinds:

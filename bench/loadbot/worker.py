@@ -1,8 +1,10 @@
 """One process of light members: told what to do by a line of JSON, reports in lines of JSON.
 
-Lines in: first the `Task`; then `{"do": "begin", "at": seconds}` (everybody is there; troubles count from `at` of
-the monotonic clock), `{"do": "mark"}`, `{"do": "hush"}` (send nothing more), `{"do": "report"}`. The end of the
-input ends the process. Lines out: `ready`, `begun`, `mark`, `hushed`, `report`.
+Lines in: first the `Task`; then `{"do": "begin", "at": seconds}` (everybody is there; troubles count from
+`at` of the monotonic clock), `{"do": "add", "task": Task}` (more members, of this room or another), `{"do":
+"mark"}`, `{"do": "hush"}` (send nothing more), `{"do": "reports"}`. The end of the input ends the process.
+Lines out: `ready` (after the first task and each other one), `begun`, `mark`, `hushed`, `reports` (one of
+each task).
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from bench.loadbot.delays import Delays
-from bench.loadbot.member import HearthMember, LoadError
 from bench.loadbot.findings import Findings
+from bench.loadbot.member import HearthMember, LoadError
 from bench.loadbot.path import MediaPath
 from bench.loadbot.plane import Plane
 from bench.loadbot.scenarios import SCENARIOS, Trouble
@@ -55,8 +57,8 @@ class Member(Protocol):
 class Task:
     """What one worker does. Members are numbered over all workers; the first `publishers` numbers send.
 
-    `server` is `hearth` (`where` is an invitation's link) or `janus` (`where` is its WebSocket). `total` are the
-    members of all workers; the last of them is the one who has trouble.
+    `server` is `hearth` (`where` is an invitation's link) or `janus` (`where` is its WebSocket). `total`
+    are the members of all workers; the last of them is the one who has trouble.
     """
 
     server: str
@@ -73,25 +75,22 @@ class Task:
 
 
 class Worker:
-    """The members of one process."""
+    """The members of one task."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, plane: Plane, certificate: Certificate) -> None:
         self._task = task
         self._scenario = SCENARIOS[task.scenario]
         self._failures: list[str] = []
         self._ready = self._cpu = 0.0
         self._packets = 0
         self._at = time.monotonic()
-        self._plane = Plane()
-        self._certificate = Certificate()
-        self._running: asyncio.Task[None] | None = None
+        self._plane, self._certificate = plane, certificate
         self.members: list[Member] = [
             self._member(number) for number in range(task.first, task.first + task.members)
         ]
 
     async def run(self) -> None:
         """Lets everybody in and waits until the streams flow."""
-        self._running = asyncio.create_task(self._plane.run())
         coming = []
         gap = 1.0 / self._scenario.joins_per_second if self._scenario.joins_per_second else 0.0
         for member in self.members:
@@ -102,7 +101,6 @@ class Worker:
         deadline = time.monotonic() + READY_TIMEOUT
         while not self._flowing() and time.monotonic() < deadline:  # noqa: ASYNC110 - packets set no event
             await asyncio.sleep(0.1)
-        collector.settle()
         self._ready, self._cpu = time.monotonic(), time.process_time()
         self._packets = self.mark()["packets"]
 
@@ -165,16 +163,12 @@ class Worker:
 
     async def close(self) -> None:
         await asyncio.gather(*(member.close() for member in self.members), return_exceptions=True)
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-        self._plane.close()
 
     def _member(self, number: int) -> Member:
         task = self._task
         sending = None
         if number < task.publishers:
-            sending = Sending(number, self._scenario, task.publishers, partial(self._speaks, number))
+            sending = Sending(number, self._scenario, partial(self._speaks, number))
         if task.server == "janus":
             from bench.janus.member import JanusMember
 
@@ -229,26 +223,51 @@ def _set_trouble(path: MediaPath, trouble: Trouble | None, now: float) -> None:
     path.trouble(trouble)
 
 
-async def serve(worker: Worker, lines: asyncio.StreamReader) -> None:
-    """Runs the worker by the lines that come, until they end."""
-    try:
+class Crowd:
+    """All members of this process."""
+
+    def __init__(self) -> None:
+        self._plane = Plane()
+        self._certificate = Certificate()
+        self._workers: list[Worker] = []
+
+    async def serve(self, first: Task, lines: asyncio.StreamReader) -> None:
+        """Does what the lines say until they end."""
+        running = asyncio.create_task(self._plane.run())
+        try:
+            await self._add(first)
+            while line := await lines.readline():
+                await self._do(json.loads(line))
+        finally:
+            await asyncio.gather(*(worker.close() for worker in self._workers), return_exceptions=True)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            self._plane.close()
+
+    async def _add(self, task: Task) -> None:
+        worker = Worker(task, self._plane, self._certificate)
+        self._workers.append(worker)
         await worker.run()
-        _say({"ready": worker.mark()})
-        while line := await lines.readline():
-            order = json.loads(line)
-            match order.get("do"):
-                case "begin":
+        collector.settle()
+        _say({"ready": True})
+
+    async def _do(self, order: dict[str, Any]) -> None:
+        match order.get("do"):
+            case "add":
+                await self._add(Task(**order["task"]))
+            case "begin":
+                for worker in self._workers:
                     worker.begin(order["at"])
-                    _say({"begun": True})
-                case "mark":
-                    _say({"mark": worker.mark()})
-                case "hush":
-                    await worker.hush()
-                    _say({"hushed": True})
-                case "report":
-                    _say({"report": worker.report()})
-    finally:
-        await worker.close()
+                _say({"begun": True})
+            case "mark":
+                marks = [worker.mark() for worker in self._workers]
+                sums = {key: sum(mark[key] for mark in marks) for key in ("packets", "sent")}
+                _say({"mark": {**sums, "cpu": time.process_time()}})
+            case "hush":
+                await asyncio.gather(*(worker.hush() for worker in self._workers))
+                _say({"hushed": True})
+            case "reports":
+                _say({"reports": [worker.report() for worker in self._workers]})
 
 
 def _say(message: dict[str, Any]) -> None:
@@ -261,7 +280,7 @@ async def _main() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     first = await lines.readline()
     if first:
-        await serve(Worker(Task(**json.loads(first))), lines)
+        await Crowd().serve(Task(**json.loads(first)), lines)
 
 
 def main() -> int:

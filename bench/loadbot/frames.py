@@ -134,7 +134,7 @@ class PictureChecks(_Checks):
     def __init__(self, found: Findings, delays: Delays, senders: frozenset[int] | None) -> None:
         super().__init__(found, delays, senders)
         self.layer = -1
-        self._open = False
+        self._open = self._told = False
         self._stamp: Stamp | None = None
         self._timestamp = 0
         self._ids: tuple[int, int, int] | None = None
@@ -151,15 +151,15 @@ class PictureChecks(_Checks):
         if flags & _EMPTY:
             return
         if flags & _FRAME_START:
-            if self._open:
-                self.found.incomplete_frames += 1
-            self._open, self._timestamp = True, timestamp
+            self._ends_early()
+            self._open, self._told, self._timestamp = True, False, timestamp
             data = read(index)
             self._stamp, self._ids = read_stamp(data), self._numbers(data, flags)
         elif not self._open or timestamp != self._timestamp:
-            if self._open or flags & _FRAME_END:
-                self.found.incomplete_frames += 1
-            self._open = False
+            self._ends_early()
+            if flags & _FRAME_END:
+                self.found.incomplete_frames += not self._told
+                self._told = False
             return
         if flags & _FRAME_END:
             self._open = False
@@ -167,9 +167,13 @@ class PictureChecks(_Checks):
 
     def broke(self) -> None:
         super().broke()
+        self._ends_early()
+
+    def _ends_early(self) -> None:
+        """The rest of a frame does not come, or only its end, which tells nothing new."""
         if self._open:
             self.found.incomplete_frames += 1
-        self._open = False
+            self._open, self._told = False, True
 
     def _frame(self, now: float) -> None:
         """A whole one."""

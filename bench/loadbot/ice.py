@@ -57,7 +57,7 @@ class IceClient:
         self._remote, self.way = remote, way
         wanted = way.socket.family
         for candidate in sorted(remote.candidates, key=lambda c: -c.priority):
-            if candidate.protocol == "udp":
+            if candidate.protocol == "udp" and not candidate.host.startswith("fe80"):
                 try:
                     packed = pack_address(candidate.host, candidate.port)
                 except OSError:  # a name

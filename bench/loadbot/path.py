@@ -115,7 +115,9 @@ class MediaPath:
 
     async def connect(self, remote: TransportParameters, dtls_role: str = "client") -> None:
         """Raises ConnectionError, whose text names the step."""
-        hosts = [c.host for c in sorted(remote.candidates, key=lambda c: -c.priority) if c.protocol == "udp"]
+        # IPv4 first: link-local addresses of IPv6 need a scope, which no candidate tells.
+        usable = [c for c in remote.candidates if c.protocol == "udp" and not c.host.startswith("fe80")]
+        hosts = [c.host for c in sorted(usable, key=lambda c: (":" in c.host, -c.priority))]
         addresses = local_addresses_towards(hosts)
         if not addresses:
             raise ConnectionError("the server named no address that can be reached")

@@ -117,5 +117,7 @@ class Watch:
         """What is not 0, without what depends on the times at which the test fed."""
         counts = asdict(self.observer.findings)
         return {
-            name: value for name, value in counts.items() if value and name not in ("longest_gap_ms", "streams")
+            name: value
+            for name, value in counts.items()
+            if value and name not in ("longest_gap_ms", "streams")
         }

@@ -27,7 +27,7 @@ from client.services.embedded import Announcement, EmbeddedServer
 from client.services.meetings import open_room
 
 #: Seconds of load before what is measured.
-SETTLING: Final = 1.0
+SETTLING: Final = 0.5
 #: Arguments of our server; all else is as it is for anybody.
 _LOOPBACK: Final = ("--host", "127.0.0.1", "--advertise", "127.0.0.1")
 

@@ -120,6 +120,9 @@ def merge(
         },
         "sent": sum(report["sent"] for report in reports),
         **{name: count for name, count in asdict(findings).items() if name != "streams"},
+        "while_joining": {
+            name: sum(report["coming"][name] for report in reports) for name in ("lost", "repaired")
+        },
         "strangers": sum(report["strangers"] for report in reports),
         "forward_delay_ms": {
             "count": delays.count,

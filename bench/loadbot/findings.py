@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 #: These are the worst of all, the others are sums.
 _WORST: Final = frozenset(("longest_gap_ms", "key_frame_wait_ms"))
+
+#: What a busy machine does to those who are coming in; counted from when all are there.
+_FROM_BEGIN: Final = (
+    "lost",
+    "repaired",
+    "reordered",
+    "duplicates",
+    "incomplete_frames",
+    "undecodable_frames",
+    "skipped_frames",
+    "thinned_frames",
+    "paused_frames",
+    "clock_jumps",
+)
 
 
 @dataclass(slots=True)
@@ -37,10 +51,11 @@ class Findings:
     longest_gap_ms: float = 0.0  # between two frames that could be shown
     key_frame_wait_ms: float = 0.0  # from asking for a key frame to showing it
 
+    def since(self, before: Findings) -> Findings:
+        """Without what was lost and spoiled until `before`."""
+        return replace(self, **{name: getattr(self, name) - getattr(before, name) for name in _FROM_BEGIN})
+
     def add(self, other: Findings) -> None:
         for name, value in asdict(other).items():
             mine = getattr(self, name)
             setattr(self, name, max(mine, value) if name in _WORST else mine + value)
-
-
-NAMES: Final = tuple(field.name for field in fields(Findings))

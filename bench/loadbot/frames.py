@@ -38,8 +38,9 @@ class _Checks:
 
     clock_rate = 48000
 
-    def __init__(self, found: Findings, delays: Delays, senders: frozenset[int] | None) -> None:
+    def __init__(self, found: Findings, delays: Delays | None, senders: frozenset[int] | None) -> None:
         self.found, self.senders = found, senders
+        self._longest = 0.0  # seconds between two frames that could be shown
         self.wants_key_frame = False
         self.changes: list[tuple[float, int]] = []  # (when, layer) of pictures
         self.shown_at: float | None = None  # when the last frame came that could be shown
@@ -59,6 +60,10 @@ class _Checks:
         self.senders = senders
         self._by_sender.clear()
 
+    def forget_gaps(self) -> None:
+        """Only gaps from now on count."""
+        self._longest = self.found.longest_gap_ms = 0.0
+
     def ended(self, now: float) -> None:
         """The senders stop: a gap until now counts, what comes later does not."""
         if self.shown_at is not None:
@@ -75,8 +80,11 @@ class _Checks:
         found.wrong_sender = stamped - right
 
     def _sent_by(self, stamp: Stamp, timestamp: int) -> None:
-        if stamp.sender in self._by_sender or len(self._by_sender) < _SENDERS:
-            self._by_sender[stamp.sender] += 1
+        by_sender = self._by_sender
+        if stamp.sender in by_sender:
+            by_sender[stamp.sender] += 1
+        elif len(by_sender) < _SENDERS:
+            by_sender[stamp.sender] = 1
         taken = stamp.sent - stamp.waited
         if self._clock is not None:
             before, then, sender = self._clock
@@ -90,14 +98,16 @@ class _Checks:
         self._clock = (timestamp, taken, stamp.sender)
 
     def _shown(self, stamp: Stamp, now: float) -> None:
-        self._delays.add(now - stamp.sent)
-        if self.shown_at is not None:
+        if self._delays is not None:
+            self._delays.add(now - stamp.sent)
+        before = self.shown_at
+        if before is not None and now - before > self._longest:
             self._gap(now)
         self.shown_at = now
 
     def _gap(self, now: float) -> None:
-        gap = (now - (self.shown_at or now)) * 1000
-        self.found.longest_gap_ms = max(self.found.longest_gap_ms, round(gap, 1))
+        self._longest = max(self._longest, now - (self.shown_at or now))
+        self.found.longest_gap_ms = round(self._longest * 1000, 1)
 
 
 class SoundChecks(_Checks):
@@ -131,7 +141,7 @@ class PictureChecks(_Checks):
 
     clock_rate = 90000
 
-    def __init__(self, found: Findings, delays: Delays, senders: frozenset[int] | None) -> None:
+    def __init__(self, found: Findings, delays: Delays | None, senders: frozenset[int] | None) -> None:
         super().__init__(found, delays, senders)
         self.layer = -1
         self._open = self._told = False
@@ -141,7 +151,6 @@ class PictureChecks(_Checks):
         self._last: Stamp | None = None
         self._last_ids: tuple[int, int, int] | None = None
         self._key_number = 0
-        self._width = 1  # frames of one picture, where layers are spatial
         self._decodable: dict[int, None] = {}
         self._structure: dependency_descriptor.Structure | None = None
         self._asked: float | None = None
@@ -209,12 +218,16 @@ class PictureChecks(_Checks):
             self._decodable.clear()
         if stamp.layer != self.layer and (stamp.layer > self.layer or not stamp.scalable or stamp.key):
             self._changed(stamp.layer, now)
-        whole = all(stamp.number - back in self._decodable for back in stamp.references)
-        if whole and (stamp.key or stamp.references):
-            self._decodable[stamp.number] = None
-            if len(self._decodable) > _KEPT:
-                del self._decodable[next(iter(self._decodable))]
-            return True
+        decodable, number = self._decodable, stamp.number
+        for back in stamp.references:
+            if number - back not in decodable:
+                break
+        else:
+            if stamp.key or stamp.references:
+                decodable[number] = None
+                if len(decodable) > _KEPT:
+                    del decodable[next(iter(decodable))]
+                return True
         self.found.undecodable_frames += 1
         return False
 
@@ -241,15 +254,14 @@ class PictureChecks(_Checks):
         if ahead < 1:
             self.found.backward_frames += 1
             return
-        self._count_left_out(stamp, last.number, ahead)
+        if ahead > 1:
+            self._count_left_out(stamp, last.number, ahead)
         if not self._broke and self._ids is not None and self._last_ids is not None:
             self._check_ids(stamp, self._ids, self._last_ids, ahead)
 
     def _count_left_out(self, stamp: Stamp, last: int, ahead: int) -> None:
         if stamp.scalable:
             return  # higher spatial layers may stay away: decodability tells
-        if ahead == 1:
-            return
         if stamp.key:  # the server sent nothing of it for a while, and begins anew
             self.found.paused_frames += ahead - 1
             self._broke = True
@@ -266,15 +278,15 @@ class PictureChecks(_Checks):
     ) -> None:
         """Picture ids go on by one, TL0PICIDX with each frame of temporal layer 0, frame numbers as
         stamps."""
-        picture, tl0, frame = (after - before for after, before in zip(ids, last, strict=True))
         wrong = False
         if ids[2] >= 0 and last[2] >= 0:
-            wrong = frame & 0xFFFF != ahead & 0xFFFF
+            wrong = (ids[2] - last[2] - ahead) & 0xFFFF != 0
         elif ids[0] >= 0 and last[0] >= 0:
-            wrong = picture & 0x7FFF != 1
+            wrong = (ids[0] - last[0]) & 0x7FFF != 1
             if ids[1] >= 0 and last[1] >= 0:
-                wrong = wrong or tl0 & 0xFF != (1 if stamp.temporal == 0 else 0)
-        self.found.picture_id_jumps += wrong
+                wrong = wrong or (ids[1] - last[1]) & 0xFF != (stamp.temporal == 0)
+        if wrong:
+            self.found.picture_id_jumps += 1
 
     def _numbers(self, data: bytes, flags: int) -> tuple[int, int, int] | None:
         """Picture id, TL0PICIDX and frame number; -1 for what the packet does not say."""

@@ -35,7 +35,7 @@ class StreamObserver:
     """One SSRC. `senders` who may be heard in it; None means that it must be always the same one."""
 
     def __init__(
-        self, kind: Literal["audio", "video"], delays: Delays, senders: frozenset[int] | None = None
+        self, kind: Literal["audio", "video"], delays: Delays | None, senders: frozenset[int] | None = None
     ) -> None:
         self.kind: Final = kind
         self.found = Findings()

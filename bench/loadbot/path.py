@@ -72,6 +72,7 @@ class MediaPath:
     ) -> None:
         self.sending = sending
         self.delays = Delays()
+        self.coming = Findings()  # until `begin`
         self.strangers = 0
         self.broken = False
         self._plane, self._fanout = plane, plane.fanout
@@ -174,6 +175,13 @@ class MediaPath:
         elif self._way.shaped:
             self._way.trouble(trouble)
 
+    def begin(self) -> None:
+        """Everybody is there: what was lost until now, and how long it took, is that of coming in."""
+        self.coming = self._sum()
+        self.delays.clear()
+        for incoming in self._incoming.values():
+            incoming.observer.checks.forget_gaps()
+
     def ended(self, now: float) -> None:
         """From now on nothing need come any more."""
         for incoming in self._incoming.values():
@@ -194,6 +202,10 @@ class MediaPath:
         self._fanout.close_peer(self.peer)
 
     def findings(self) -> Findings:
+        """Of all streams, losses since `begin`."""
+        return self._sum().since(self.coming)
+
+    def _sum(self) -> Findings:
         total = Findings()
         for incoming in self._incoming.values():
             total.add(incoming.observer.findings)
@@ -247,7 +259,7 @@ class MediaPath:
         codecs, repairs = read_as(self._plans[kind])
         rate = 48000 if kind == "audio" else 90000
         plan = StreamPlan(ssrc, rate, kind == "video", codecs, repairs)
-        observer = StreamObserver(kind, self.delays)
+        observer = StreamObserver(kind, self.delays if self.prompt else None)
         opened = self._incoming[ssrc] = _Incoming(self._fanout.open_stream(self.peer, plan), observer)
         return opened
 

@@ -186,6 +186,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         talkers=3,
     ),
     "forwarding": Scenario(
-        "what the bench sfu sends: 1.5 Mbit/s of pictures, and sound", Camera((LARGE,), temporal=False)
+        "what the bench sfu sends: 1.5 Mbit/s of pictures, and sound",
+        Camera((LARGE,), temporal=False),
+        joins_per_second=40.0,
     ),
 }

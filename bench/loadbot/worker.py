@@ -32,6 +32,8 @@ from rtc.transport import Certificate
 #: Seconds until every stream that is expected must have come after the last member joined.
 READY_TIMEOUT: Final = 30.0
 _FAILURES_KEPT: Final = 20
+#: What is told of the time in which members come in.
+_COMING: Final = ("lost", "repaired")
 #: In a process of more members than this only every tenth reads its socket at once and counts delays.
 _PROMPT_MEMBERS: Final = 12
 
@@ -110,7 +112,7 @@ class Worker:
         for member in self.members:
             member.begin()
             for path in member.paths:
-                path.delays.clear()  # handshakes keep a process from reading
+                path.begin()
             trouble = self._trouble(member.number)
             if trouble is not None:
                 for path in member.paths:
@@ -130,7 +132,7 @@ class Worker:
             healthy = self._trouble(member.number) is None
             for path in member.paths:
                 (findings if healthy else troubled).add(path.findings())
-                if path.prompt and healthy:
+                if healthy:
                     delays.add_all(path.delays)
                 strangers += path.strangers
                 if path.broken:
@@ -143,6 +145,9 @@ class Worker:
             "findings": asdict(findings),
             "troubled": asdict(troubled),
             "delays": delays.to_dict(),
+            "coming": {
+                name: sum(getattr(p.coming, name) for m in self.members for p in m.paths) for name in _COMING
+            },
             "strangers": strangers,
             "expected_streams": sum(self._task.expected(member.number) for member in self.members),
             "joins": [m.join_seconds for m in self.members if m.join_seconds is not None],

@@ -26,6 +26,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "findings": findings,
         "troubled": {},
         "delays": {"10": 8},
+        "coming": {"lost": 0, "repaired": 0},
         "strangers": 0,
         "expected_streams": 2,
         "joins": [0.2],
@@ -90,6 +91,16 @@ def test_in_a_large_room_more_may_have_been_heard_before_it_was_large() -> None:
 def test_the_worst_of_times_and_the_sums_of_counts() -> None:
     found = merged(report(longest_gap_ms=30.0, lost=1), report(longest_gap_ms=90.0, lost=2))
     assert (found["longest_gap_ms"], found["lost"]) == (90.0, 3)
+
+
+def test_what_was_lost_before_all_were_there_is_told_apart() -> None:
+    before = Findings(packets=10, lost=2, repaired=1, malformed=1, longest_gap_ms=30.0)
+    now = Findings(packets=50, lost=5, repaired=1, malformed=1, longest_gap_ms=40.0)
+    since = now.since(before)
+    assert (since.packets, since.lost, since.repaired, since.malformed) == (50, 3, 0, 1)
+    found = merged(report(coming={"lost": 2, "repaired": 1}))
+    assert found["while_joining"] == {"lost": 2, "repaired": 1}
+    assert found["complaints"] == []
 
 
 def test_a_load_is_shared_by_processes_of_nearly_equal_size() -> None:

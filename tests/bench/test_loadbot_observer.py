@@ -224,6 +224,8 @@ def test_the_longest_gap_is_measured_to_the_end() -> None:
     assert watch.observer.findings.longest_gap_ms == pytest.approx(2000, abs=1)
     watch.observer.checks.ended(shown + 9.0)
     assert watch.observer.findings.longest_gap_ms == pytest.approx(2000, abs=1)
+    watch.observer.checks.forget_gaps()
+    assert watch.observer.findings.longest_gap_ms == 0
 
 
 def test_what_bears_no_stamp_is_found() -> None:
@@ -235,7 +237,7 @@ def test_what_bears_no_stamp_is_found() -> None:
 def test_no_bytes_harm_the_observer(packets: list[tuple[int, int, bytes]]) -> None:
     """Whatever a plane might hand over."""
     for kind in ("audio", "video"):
-        observer = StreamObserver(kind, Delays())  # type: ignore[arg-type]
+        observer = StreamObserver(kind, Delays())
         for place, (sequence, flags, data) in enumerate(packets):
             mixed = flags | (int(Flag.DESCRIBED) if sequence & 1 else 0)
             observer.take(sequence, 3000 * place, mixed, 0, lambda _, data=data: data, float(place))  # type: ignore[misc]

@@ -78,6 +78,11 @@ def later(packet: bytes, ticks: int) -> bytes:
     return packet[:4] + timestamp.to_bytes(4, "big") + packet[8:]
 
 
+def given(data: bytes) -> Callable[[int], bytes]:
+    """Reads the one packet."""
+    return lambda index: data
+
+
 class Watch:
     """An observer and the reader before it, as the forwarding plane is."""
 
@@ -103,8 +108,7 @@ class Watch:
                 self._structure = packet.descriptor.structure
             read_payload(packet)
             flags = packet.flags | (int(Flag.REPAIRED) if repaired else 0)
-            read: Callable[[int], bytes] = lambda _, data=data: data  # type: ignore[misc]  # noqa: E731
-            self.observer.take(packet.sequence, packet.timestamp, flags, 0, read, self.now)
+            self.observer.take(packet.sequence, packet.timestamp, flags, 0, given(data), self.now)
             self.now += step
         return self
 

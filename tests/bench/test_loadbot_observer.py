@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from bench.loadbot.scenarios import Camera
 from rtc.fanout import Flag
 from rtc.rtp import RtpPacket
 from rtc.vp8 import Vp8Descriptor, rewrite_vp8
-from tests.bench.light_streams import THREE, Film, Watch, flat, later, renumbered, voice
+from tests.bench.light_streams import THREE, Film, Watch, flat, given, later, renumbered, voice
 
 
 def with_ids(packet: bytes, back: int) -> bytes:
@@ -31,8 +33,8 @@ def test_nothing_is_wrong_with_a_whole_stream() -> None:
 
 
 @pytest.mark.parametrize("codec", ["VP9", "AV1"])
-def test_nothing_is_wrong_with_spatial_layers_and_descriptors(codec: str) -> None:
-    film = Film(Camera(THREE, "svc", codec), encodings=THREE)  # type: ignore[arg-type]
+def test_nothing_is_wrong_with_spatial_layers_and_descriptors(codec: Literal["VP9", "AV1"]) -> None:
+    film = Film(Camera(THREE, "svc", codec), encodings=THREE)
     packets = flat(film.pictures(9))
     assert Watch(codec=codec).feed(packets).found == {"packets": len(packets), "frames": 27}
 
@@ -240,7 +242,7 @@ def test_no_bytes_harm_the_observer(packets: list[tuple[int, int, bytes]]) -> No
         observer = StreamObserver(kind, Delays())
         for place, (sequence, flags, data) in enumerate(packets):
             mixed = flags | (int(Flag.DESCRIBED) if sequence & 1 else 0)
-            observer.take(sequence, 3000 * place, mixed, 0, lambda _, data=data: data, float(place))  # type: ignore[misc]
+            observer.take(sequence, 3000 * place, mixed, 0, given(data), float(place))
             observer.tick(place + 0.7)
         assert observer.findings.packets == len(packets)
 

@@ -78,7 +78,7 @@ def later(packet: bytes, ticks: int) -> bytes:
     return packet[:4] + timestamp.to_bytes(4, "big") + packet[8:]
 
 
-def given(data: bytes) -> Callable[[int], bytes]:
+def reading(data: bytes) -> Callable[[int], bytes]:
     """Reads the one packet."""
     return lambda index: data
 
@@ -108,7 +108,7 @@ class Watch:
                 self._structure = packet.descriptor.structure
             read_payload(packet)
             flags = packet.flags | (int(Flag.REPAIRED) if repaired else 0)
-            self.observer.take(packet.sequence, packet.timestamp, flags, 0, given(data), self.now)
+            self.observer.take(packet.sequence, packet.timestamp, flags, 0, reading(data), self.now)
             self.now += step
         return self
 

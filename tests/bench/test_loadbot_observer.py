@@ -15,7 +15,7 @@ from bench.loadbot.scenarios import Camera
 from rtc.fanout import Flag
 from rtc.rtp import RtpPacket
 from rtc.vp8 import Vp8Descriptor, rewrite_vp8
-from tests.bench.light_streams import THREE, Film, Watch, flat, given, later, renumbered, voice
+from tests.bench.light_streams import THREE, Film, Watch, flat, later, reading, renumbered, voice
 
 
 def with_ids(packet: bytes, back: int) -> bytes:
@@ -242,7 +242,7 @@ def test_no_bytes_harm_the_observer(packets: list[tuple[int, int, bytes]]) -> No
         observer = StreamObserver(kind, Delays())
         for place, (sequence, flags, data) in enumerate(packets):
             mixed = flags | (int(Flag.DESCRIBED) if sequence & 1 else 0)
-            observer.take(sequence, 3000 * place, mixed, 0, given(data), float(place))
+            observer.take(sequence, 3000 * place, mixed, 0, reading(data), float(place))
             observer.tick(place + 0.7)
         assert observer.findings.packets == len(packets)
 

@@ -79,8 +79,9 @@ class Task:
 class Worker:
     """The members of one task."""
 
-    def __init__(self, task: Task, plane: Plane, certificate: Certificate) -> None:
-        self._task = task
+    def __init__(self, task: Task, plane: Plane, certificate: Certificate, *, others: int = 0) -> None:
+        """`others` are members of other tasks in the same process."""
+        self._task, self._crowded = task, task.members + others > _PROMPT_MEMBERS
         self._scenario = SCENARIOS[task.scenario]
         self._failures: list[str] = []
         self._ready = self._cpu = 0.0
@@ -178,7 +179,7 @@ class Worker:
             from bench.janus.member import JanusMember
 
             return JanusMember(number, task.where, self._plane, self._certificate, sending, task.publishers)
-        prompt = task.members <= _PROMPT_MEMBERS or number % 10 == 0
+        prompt = not self._crowded or number % 10 == 0
         trouble = self._trouble(number)
         path = MediaPath(self._plane, self._certificate, sending, trouble=trouble, prompt=prompt)
         return HearthMember(number, Invitation.parse(task.where), path, self._scenario, task.publishers)
@@ -250,7 +251,8 @@ class Crowd:
             self._plane.close()
 
     async def _add(self, task: Task) -> None:
-        worker = Worker(task, self._plane, self._certificate)
+        others = sum(len(worker.members) for worker in self._workers)
+        worker = Worker(task, self._plane, self._certificate, others=others)
         self._workers.append(worker)
         await worker.run()
         collector.settle()

@@ -28,6 +28,8 @@ from client.services.meetings import open_room
 
 #: Seconds of load before what is measured.
 SETTLING: Final = 0.5
+#: Seconds at most until the caches of a server have filled up: its memory may grow until then.
+WARM: Final = 60.0
 #: Arguments of our server; all else is as it is for anybody.
 _LOOPBACK: Final = ("--host", "127.0.0.1", "--advertise", "127.0.0.1")
 
@@ -85,9 +87,11 @@ def measure_crew(case: Case, server: str, where: str, pid: int, measured: float)
     with Crew(case.tasks(server, where)) as crew:
         crew.start()
         time.sleep(SETTLING)
-        memory = psutil.Process(pid).memory_info().rss
         before, cpu, machine, began = crew.mark(), cpu_seconds(pid), machine_seconds(), time.monotonic()
-        time.sleep(measured)
+        warm = min(WARM, measured / 2)
+        time.sleep(warm)
+        memory = psutil.Process(pid).memory_info().rss
+        time.sleep(measured - warm)
         spent, busy, after = cpu_seconds(pid) - cpu, machine_seconds() - machine, crew.mark()
         elapsed = time.monotonic() - began
         grown = psutil.Process(pid).memory_info().rss - memory

@@ -47,6 +47,7 @@ class StreamObserver:
         self._next: int | None = None  # unwrapped number that continues what was checked
         self._missing: dict[int, list[float]] = {}  # number -> noticed, asked
         self._held: dict[int, tuple[int, int, bytes]] = {}  # behind a gap: flags, timestamp, bytes
+        self._given_up: set[int] = set()
         self._asked_key = -1e9
 
     @property
@@ -118,6 +119,12 @@ class StreamObserver:
         if not self._video:
             self._sound(number, timestamp, flags, index, read, now)
             return
+        if number in self._given_up:  # it comes after all
+            self._given_up.remove(number)
+            self.found.lost -= 1
+            self.found.repaired += bool(flags & _REPAIRED)
+            self.found.reordered += not flags & _REPAIRED
+            return
         if number < self._next or number in self._held:
             if flags & _REPAIRED:
                 self.found.probes += 1
@@ -158,6 +165,8 @@ class StreamObserver:
         for number in [n for n in self._missing if n < target]:
             del self._missing[number]
             self.found.lost += 1
+            if len(self._given_up) < _REMEMBERED:
+                self._given_up.add(number)
         if key is not None:  # as decoders do: what lies before is not shown any more
             self._held = {n: held for n, held in self._held.items() if n >= target}
         self._jump(target, now)

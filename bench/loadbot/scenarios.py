@@ -146,6 +146,12 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         turn_seconds=4.0,
         sizes=(720, 180),
     ),
+    "meeting": Scenario(
+        "cameras in three layers named by SSRC, all shown in the middle size",
+        _THREE_LAYERS,
+        joins_per_second=40.0,
+        sizes=(360, 360),
+    ),
     "svc-vp9": Scenario(
         "one VP9 stream in 3x3 layers with descriptors; the speaker is shown large",
         Camera((SMALL, MIDDLE, LARGE), "svc", "VP9"),

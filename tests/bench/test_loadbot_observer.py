@@ -74,6 +74,16 @@ def test_a_key_frame_behind_a_gap_ends_the_waiting() -> None:
     assert watch.observer.checks.shown_at == watch.now
 
 
+def test_what_comes_after_it_was_given_up_is_not_lost() -> None:
+    pictures = Film().pictures(9)
+    late = pictures[4].pop(1)
+    watch = Watch().feed(flat(pictures))
+    watch.tick(0.6)
+    watch.feed([late])
+    assert (watch.found["reordered"], watch.found.get("lost", 0)) == (1, 0)
+    assert watch.feed([late]).found["duplicates"] == 1
+
+
 def test_what_was_overtaken_is_no_loss() -> None:
     packets = flat(Film().pictures(4))
     packets[5], packets[6] = packets[6], packets[5]

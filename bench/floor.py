@@ -1,172 +1,106 @@
 """The least that a machine must do to forward: encrypt each packet for each receiver and send it.
 
-`python -m bench.floor PORT RECEIVERS SECONDS`: the same packets at the same times as one publisher of the
-scenario `forwarding` sends, each sealed with AES-256-GCM under a key of each receiver and sent with sendmmsg
-to PORT on the loopback. Nothing is received, decided, rewritten or kept. Prints one line of JSON:
-`{"packets", "cpu_seconds"}`.
+`python -m bench.floor SECONDS PORT...`: the same packets at the same times as one publisher of the scenario
+`forwarding` sends, each sealed with AES-256-GCM under a key of each receiver and sent to that receiver's
+PORT on the loopback, by the forwarding kernel's own sealing, sendmmsg and GSO. Nothing is received,
+decided, rewritten or kept. Prints one line of JSON: `{"packets", "cpu_seconds"}`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from bench.loadbot.outgoing import Wide
+from bench.loadbot.scenarios import SCENARIOS, SOUND_INTERVAL
+from bench.loadbot.sending import Sending
+from rtc.fanout import Fanout, MasterKey, Profile
+from rtc.fanout_open import native_reason
+from rtc.socket_address import pack_address
 
-from bench.loadbot.scenarios import SCENARIOS, SOUND_BYTES, SOUND_INTERVAL
-from bench.loadbot.stamp import Stamp, opus_packet, vp8_frame
-from rtc.rtp import RtpPacket
-from rtc.vp8 import packetize
-
-_HEADER_BYTES: Final = 12
-#: Messages of one sendmmsg call; the kernel takes up to 1024.
-_BATCH: Final = 256
 _MOST_RECEIVERS: Final = 500
+_BUFFER_BYTES: Final = 4 << 20
 
 
-class _Iovec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+class _Plane(Fanout, Protocol):
+    """The kernel, which does the floor too."""
+
+    def floor(self, peers: Sequence[int], packets: Sequence[bytes], fd: int) -> int:
+        """Each packet to each peer; how many that were."""
 
 
-class _Header(ctypes.Structure):
-    """struct msghdr of Linux on 64 bits."""
-
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint32),
-        ("vector", ctypes.POINTER(_Iovec)),
-        ("vector_length", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
-class _Message(ctypes.Structure):
-    """struct mmsghdr: a struct of its own around msghdr, because of the padding at that one's end."""
-
-    _fields_ = (("header", _Header), ("sent", ctypes.c_uint32))
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A place for one sealed packet, filled in place."""
-
-    buffer: bytearray
-    view: Any
-    vector: _Iovec
+def missing() -> str:
+    """Why there is no floor here; empty if there is one."""
+    return native_reason()
 
 
 class Floor:
-    """Seals and sends; `packets` counts what the kernel took."""
+    """Seals and sends; `packets` counts what was sent, `cpu` the seconds that it took."""
 
-    def __init__(self, port: int, receivers: int) -> None:
-        self.packets = 0
-        self._ciphers = [AESGCM(os.urandom(32)) for _ in range(receivers)]
+    def __init__(self, ports: Sequence[int]) -> None:
+        self.packets, self.cpu = 0, 0.0
+        self._plane = cast(_Plane, import_module("rtc._fanout").NativeFanout())
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        self._socket.connect(("127.0.0.1", port))
-        self._sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
-        self._messages = (_Message * _BATCH)()
-        self._slots = [_slot(message) for message in self._messages]
-        self._filled = 0
-        self._nonce = 0
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self._peers = [self._peer(port) for port in ports]
 
-    def forward(self, packet: bytes) -> None:
+    def send(self, packets: Sequence[bytes]) -> None:
         """To all receivers."""
-        header, body = packet[:_HEADER_BYTES], packet[_HEADER_BYTES:]
-        size = len(packet) + 16
-        for cipher in self._ciphers:
-            slot = self._slots[self._filled]
-            self._nonce += 1
-            slot.buffer[:_HEADER_BYTES] = header
-            nonce = self._nonce.to_bytes(12, "big")
-            cipher.encrypt_into(nonce, body, header, slot.view[_HEADER_BYTES:size])
-            slot.vector.length = size
-            self._filled += 1
-            if self._filled == _BATCH:
-                self.flush()
-
-    def flush(self) -> None:
-        """Sends what is sealed."""
-        begin = 0
-        while begin < self._filled:
-            where = ctypes.byref(self._messages, begin * ctypes.sizeof(_Message))
-            sent = self._sendmmsg(self._socket.fileno(), where, self._filled - begin, 0)
-            if sent <= 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            begin += sent
-        self.packets += begin
-        self._filled = 0
+        began = time.thread_time()
+        self.packets += self._plane.floor(self._peers, packets, self._socket.fileno())
+        self.cpu += time.thread_time() - began
 
     def close(self) -> None:
+        self._plane.close()
         self._socket.close()
 
-
-def _slot(message: _Message) -> _Slot:
-    buffer = bytearray(1500)
-    vector = _Iovec(ctypes.addressof(ctypes.c_char.from_buffer(buffer)), 0)
-    message.header.vector = ctypes.pointer(vector)
-    message.header.vector_length = 1
-    return _Slot(buffer, memoryview(buffer), vector)
-
-
-def packets_of(name: str, number: int, now: float) -> list[bytes]:
-    """The packets of one frame of `sound` or `video`."""
-    scenario = SCENARIOS["forwarding"]
-    stamp = Stamp(0, number, now)
-    if name == "sound":
-        return [
-            RtpPacket(
-                111, number & 0xFFFF, number * 960, 1, False, opus_packet(stamp, SOUND_BYTES)
-            ).serialize()
-        ]
-    payloads = packetize(vp8_frame(stamp, scenario.frame_bytes, number == 0), number & 0x7FFF)
-    return [
-        RtpPacket(96, (number * len(payloads) + index) & 0xFFFF, number * 3000, 2, False, payload).serialize()
-        for index, payload in enumerate(payloads)
-    ]
+    def _peer(self, port: int) -> int:
+        peer = self._plane.open_peer()
+        keys = [MasterKey(os.urandom(32), os.urandom(12)) for _ in range(2)]
+        self._plane.set_keys(peer, Profile.AES_256_GCM, keys[0], keys[1])
+        self._plane.set_address(peer, pack_address("127.0.0.1", port))
+        return peer
 
 
-def run(port: int, receivers: int, seconds: float) -> dict[str, float]:
-    """Forwards for so long; packets and CPU seconds, those for making the packets left out."""
-    floor = Floor(port, receivers)
-    steps = {"sound": SOUND_INTERVAL, "video": 1 / SCENARIOS["forwarding"].fps}
+def run(ports: Sequence[int], seconds: float) -> dict[str, float]:
+    """Sends for so long; packets and CPU seconds, those for making the packets left out."""
+    floor = Floor(ports)
+    sending = Sending(0, SCENARIOS["forwarding"], lambda now: True, Wide(agreed=True))
+    encoder = sending.encoders[0]
     end = time.monotonic() + seconds
-    due = dict.fromkeys(steps, time.monotonic())
-    numbers = dict.fromkeys(steps, 0)
-    spent = 0.0
+    sound = video = time.monotonic()
     try:
         while (now := time.monotonic()) < end:
-            for name, step in steps.items():
-                if now >= due[name]:
-                    packets = packets_of(name, numbers[name], now)
-                    numbers[name] += 1
-                    due[name] += step
-                    began = time.thread_time()
-                    for packet in packets:
-                        floor.forward(packet)
-                    floor.flush()
-                    spent += time.thread_time() - began
-            time.sleep(max(0.0, min(due.values()) - time.monotonic()))
+            if now >= sound:
+                floor.send([sending.microphone.packet(sound, now, 20)])
+                sound += SOUND_INTERVAL
+            if now >= video:
+                floor.send(encoder.picture(video, now))
+                video += encoder.interval
+            time.sleep(max(0.0, min(sound, video) - time.monotonic()))
     finally:
         floor.close()
-    return {"packets": floor.packets, "cpu_seconds": spent}
+    return {"packets": floor.packets, "cpu_seconds": floor.cpu}
 
 
 def main() -> int:
     """See the module."""
-    port, receivers, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    if not 1 <= receivers <= _MOST_RECEIVERS:
+    seconds, ports = float(sys.argv[1]), [int(port) for port in sys.argv[2:]]
+    if not 1 <= len(ports) <= _MOST_RECEIVERS:
         print(f"Take 1 to {_MOST_RECEIVERS} receivers.", file=sys.stderr)
         return 2
-    print(json.dumps(run(port, receivers, seconds)))
+    if reason := missing():
+        print(reason, file=sys.stderr)
+        return 1
+    print(json.dumps(run(ports, seconds)))
     return 0
 
 

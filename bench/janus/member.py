@@ -9,9 +9,11 @@ from typing import Any, Final
 from websockets.exceptions import WebSocketException
 
 from bench.janus.api import JanusSession
+from bench.loadbot.formats import section
 from bench.loadbot.member import LoadError
 from bench.loadbot.path import MediaPath
-from bench.loadbot.sending import Sending, section
+from bench.loadbot.plane import Plane
+from bench.loadbot.sending import Sending
 from rtc.sdp import SdpError, SessionDescription
 from rtc.transport import Certificate
 
@@ -24,14 +26,21 @@ class JanusMember:
     """Its number is its display name, so that the others know whose streams they get."""
 
     def __init__(
-        self, number: int, url: str, certificate: Certificate, sending: Sending | None, publishers: int
+        self,
+        number: int,
+        url: str,
+        plane: Plane,
+        certificate: Certificate,
+        sending: Sending | None,
+        publishers: int,
     ) -> None:
         self.number = number
         self.failure = ""
         self.join_seconds: float | None = None
         self.speakers: list[str | None] = []
+        self.lowered = 0
         self.paths: list[MediaPath] = []
-        self._url, self._certificate = url, certificate
+        self._url, self._plane, self._certificate = url, plane, certificate
         self._sending, self._publishers = sending, publishers
         self._session = JanusSession()
 
@@ -50,6 +59,9 @@ class JanusMember:
         except (OSError, TimeoutError, WebSocketException, SdpError, KeyError) as error:
             raise LoadError(f"Member {self.number} could not join Janus: {error!r}.") from error
         self.join_seconds = time.monotonic() - began
+
+    def begin(self) -> None:
+        """Nothing changes when everybody is there."""
 
     async def stop_sending(self) -> None:
         for path in self.paths:
@@ -82,11 +94,13 @@ class JanusMember:
     async def _publish(self, handle: int, sending: Sending) -> None:
         join = {"request": "join", "ptype": "publisher", "room": ROOM, "display": str(self.number)}
         await self._session.ask(handle, join)
-        path = MediaPath(self._certificate, sending)
+        path = MediaPath(self._plane, self._certificate, sending)
         self.paths.append(path)
-        offer = SessionDescription(path.transport.local_parameters("actpass"), sending.sections())
+        offer = SessionDescription(path.local_parameters("actpass"), sending.sections())
         _, sdp = await self._session.ask(handle, {"request": "publish"}, {"type": "offer", "sdp": str(offer)})
-        remote = SessionDescription.parse(sdp).transport
+        answer = SessionDescription.parse(sdp)
+        path.agree(answer.sections)
+        remote = answer.transport
         await path.connect(remote, "server" if remote.setup == "active" else "client")
 
     async def _others(self, handle: int) -> dict[int, int]:
@@ -111,15 +125,16 @@ class JanusMember:
         }
         answer, sdp = await self._session.ask(handle, join)
         offered = SessionDescription.parse(sdp)
-        path = MediaPath(self._certificate)
+        path = MediaPath(self._plane, self._certificate)
         self.paths.append(path)
-        reply = SessionDescription(path.transport.local_parameters("active"))
+        reply = SessionDescription(path.local_parameters("active"))
         senders = {stream["mid"]: feeds.get(stream.get("feed_id")) for stream in answer["streams"]}
         for theirs in offered.sections:
             reply.sections.append(section(theirs.kind, theirs.mid, "recvonly"))
             reply.sections[-1].codecs = theirs.codecs
             reply.sections[-1].extensions = theirs.extensions
-            if theirs.ssrcs:
-                path.expect(theirs.ssrcs[0], theirs.kind, senders.get(theirs.mid))
+            number = senders.get(theirs.mid)
+            path.expect(theirs, None if number is None else frozenset((number,)))
+        path.agree(reply.sections)
         await self._session.ask(handle, {"request": "start"}, {"type": "answer", "sdp": str(reply)})
         await path.connect(offered.transport)

@@ -14,11 +14,12 @@ from bench.loadbot.member import LoadError
 from bench.loadbot.scenarios import SCENARIOS
 from rtc.invitation import Invitation, InvitationError
 from rtc.signalling import MAX_STREAMS
-from server_lite.loudest import LARGE_ROOM
 
 #: Members that one call of this program starts at most, and seconds that it lasts at most.
 MOST_MEMBERS = 1000
 MOST_SECONDS = 3600.0
+#: Seconds after a trouble in which it must be mended.
+_AFTERWARDS = 6.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,10 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def summary(report: dict[str, Any]) -> str:
     """Two lines for a person."""
     delay, joins = report["forward_delay_ms"], report["join_ms"]
+    troubled = report.get("troubled")
     return (
         f"{report['joined']} of {report['members']} members joined (p99 {joins['p99']} ms); "
         f"{report['streams']['seen']} streams, {report['frames']} frames, {report['packets']} packets, "
-        f"{report['lost']} lost\nforward delay: p50 {delay['p50']} ms, p99 {delay['p99']} ms"
+        f"{report['lost']} lost\nforward delay: p50 {delay['p50']} ms, p99 {delay['p99']} ms; "
+        f"{report['cpu_us_per_packet']} us of our CPU a packet"
+        + (
+            ""
+            if troubled is None
+            else f"\nwith trouble: {troubled['lost']} lost, {troubled['repaired']} repaired, "
+        )
+        + ("" if troubled is None else f"longest gap {troubled['longest_gap_ms']:.0f} ms")
     )
 
 
@@ -75,14 +84,18 @@ def _problem(link: str, members: int, publishers: int, seconds: float, scenario:
         return f"Take 1 to {MOST_MEMBERS} members, and no more publishers than members."
     if not 0 < seconds <= MOST_SECONDS:
         return f"Take more than 0 and at most {MOST_SECONDS:.0f} seconds."
-    if publishers * SCENARIOS[scenario].streams > MAX_STREAMS - 2:
-        most = (MAX_STREAMS - 2) // SCENARIOS[scenario].streams
-        return f"A member can receive {MAX_STREAMS} streams at most: take {most} publishers or fewer."
-    if publishers > LARGE_ROOM:
+    chosen = SCENARIOS[scenario]
+    if chosen.sections(publishers) > MAX_STREAMS - 2:
         return (
-            f"Beyond {LARGE_ROOM} microphones the server forwards the loudest only, which the load bot would "
-            f"take for losses: take {LARGE_ROOM} publishers or fewer."
+            f"With {publishers} publishers a member would receive {chosen.sections(publishers)} streams, and "
+            f"it can receive {MAX_STREAMS - 2} at most: take fewer, or the scenario conference."
         )
+    if chosen.trouble is not None:
+        least = max(t for t in (chosen.trouble.begin, chosen.trouble.end) if t < MOST_SECONDS) + _AFTERWARDS
+        if seconds < least:
+            return f"The scenario {scenario} takes {least:.0f} seconds at least."
+        if members < 2:
+            return f"The scenario {scenario} takes 2 members at least."
     return ""
 
 

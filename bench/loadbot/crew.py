@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, Final
 
 from bench.loadbot.delays import Delays
+from bench.loadbot.findings import Findings
 from bench.loadbot.member import LoadError
-from bench.loadbot.observer import Findings
 from bench.loadbot.scenarios import SCENARIOS
+from bench.loadbot.verdicts import complaints, trouble_complaints, turn_complaints
 from bench.loadbot.worker import READY_TIMEOUT, Task
 from client.app.children import Child, Children, module
 
@@ -23,22 +24,6 @@ MEMBERS_PER_PROCESS: Final = 60
 #: Seconds for what is on its way to come after the last packet was sent.
 _TAIL: Final = 0.5
 _ANSWER_TIMEOUT: Final = 30.0
-#: The share of a core above which a process of the load is no judge of delays any more.
-_BUSY: Final = 0.85
-
-#: What must not happen on a path without losses, as sentences.
-_CHECKS: Final[dict[str, str]] = {
-    "lost": "{} packets were lost",
-    "reordered": "{} packets came out of order",
-    "duplicates": "{} packets came twice",
-    "malformed": "{} packets could not be read",
-    "incomplete_frames": "{} pictures came with holes",
-    "skipped_frames": "{} frames were left out",
-    "backward_frames": "{} frames came out of order",
-    "unstamped": "{} frames bore no stamp",
-    "wrong_sender": "{} frames came from another sender than the server said",
-    "not_from_key_frame": "{} streams of pictures did not begin with a key frame",
-}
 
 
 class Crew:
@@ -48,6 +33,7 @@ class Crew:
         self._tasks = list(tasks)
         self._children = Children()
         self._workers: list[Child] = []
+        self._cpu: tuple[float, list[float]] | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -65,22 +51,39 @@ class Crew:
             self._workers.append(worker)
         most = max((task.members for task in self._tasks), default=0)
         self._answers("ready", _ANSWER_TIMEOUT + READY_TIMEOUT + 0.2 * most)
+        self._ask({"do": "begin", "at": time.monotonic()}, "begun")
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Members of more tasks, one for each worker from the first on; waits until streams flow to them."""
+        for worker, task in zip(self._workers, tasks, strict=False):
+            worker.write({"do": "add", "task": asdict(task)})
+        deadline = time.monotonic() + _ANSWER_TIMEOUT + READY_TIMEOUT
+        for worker, _ in zip(self._workers, tasks, strict=False):
+            _next(worker, "ready", deadline)
 
     def mark(self) -> dict[str, int]:
         """Packets `sent` and received (`packets`) by all until now."""
-        marks = self._ask("mark")
+        marks = self._ask({"do": "mark"}, "mark")
         return {key: sum(mark[key] for mark in marks) for key in ("packets", "sent")}
+
+    def busiest(self) -> float:
+        """The share of a core that the busiest worker used since the last call."""
+        now, cpu = time.monotonic(), [mark["cpu"] for mark in self._ask({"do": "mark"}, "mark")]
+        before, self._cpu = self._cpu, (now, cpu)
+        if before is None:
+            return 0.0
+        return float(max(a - b for a, b in zip(cpu, before[1], strict=True)) / max(now - before[0], 0.001))
 
     def finish(self) -> list[dict[str, Any]]:
         """Stops sending, lets the rest arrive, and gives every worker's report."""
-        self._ask("hush", "hushed")
+        self._ask({"do": "hush"}, "hushed")
         time.sleep(_TAIL)
-        return self._ask("report")
+        return [report for reports in self._ask({"do": "reports"}, "reports") for report in reports]
 
-    def _ask(self, what: str, answer: str | None = None) -> list[Any]:
+    def _ask(self, order: Mapping[str, Any], answer: str) -> list[Any]:
         for worker in self._workers:
-            worker.write({"do": what})
-        return self._answers(answer or what, _ANSWER_TIMEOUT)
+            worker.write(order)
+        return self._answers(answer, _ANSWER_TIMEOUT)
 
     def _answers(self, field: str, timeout: float) -> list[Any]:
         deadline = time.monotonic() + timeout
@@ -92,26 +95,34 @@ def share(server: str, where: str, members: int, publishers: int, scenario: str)
     processes = max(1, -(-members // MEMBERS_PER_PROCESS))
     edges = [number * members // processes for number in range(processes + 1)]
     return [
-        Task(server, where, begin, end - begin, publishers, scenario)
+        Task(server, where, begin, end - begin, publishers, scenario, members)
         for begin, end in itertools.pairwise(edges)
     ]
 
 
-def merge(reports: Sequence[Mapping[str, Any]], members: int) -> dict[str, Any]:
+def merge(
+    reports: Sequence[Mapping[str, Any]], members: int, scenario: str, publishers: int
+) -> dict[str, Any]:
     """One report of all workers', with `complaints`: a sentence for all that should not have been."""
-    findings, delays = Findings(), Delays()
+    findings, troubled, delays = Findings(), Findings(), Delays()
     for report in reports:
         findings.add(Findings(**report["findings"]))
+        troubled.add(Findings(**report["troubled"]))
         delays.add_all(Delays(report["delays"]))
     joins = sorted(seconds for report in reports for seconds in report["joins"])
-    expected = sum(report["expected_streams"] for report in reports)
     merged: dict[str, Any] = {
         "members": members,
         "joined": len(joins),
         "join_ms": {"p50": _rank(joins, 0.5), "p99": _rank(joins, 0.99)},
-        "streams": {"expected": expected, "seen": findings.streams},
+        "streams": {
+            "expected": sum(report["expected_streams"] for report in reports),
+            "seen": findings.streams + troubled.streams,
+        },
         "sent": sum(report["sent"] for report in reports),
         **{name: count for name, count in asdict(findings).items() if name != "streams"},
+        "while_joining": {
+            name: sum(report["coming"][name] for report in reports) for name in ("lost", "repaired")
+        },
         "strangers": sum(report["strangers"] for report in reports),
         "forward_delay_ms": {
             "count": delays.count,
@@ -120,26 +131,19 @@ def merge(reports: Sequence[Mapping[str, Any]], members: int) -> dict[str, Any]:
             "max": delays.percentile(1.0),
         },
         "busiest_process": max((report["cpu"] for report in reports), default=0.0),
+        "cpu_us_per_packet": max((report["cpu_us_per_packet"] for report in reports), default=0.0),
         "speakers": next((report["speakers"] for report in reports), []),
+        "lowered_by_load": sum(report["lowered"] for report in reports),
     }
+    chosen = SCENARIOS[scenario]
     failures = [sentence for report in reports for sentence in report["failures"]]
-    merged["complaints"] = [*failures, *complaints(merged)]
+    if chosen.trouble is not None:
+        merged["troubled"] = asdict(troubled)
+        merged["handshakes"] = max((report["handshakes"] for report in reports), default=0)
+        merged["layers"] = [story for report in reports for story in report["layers"]]
+        failures += trouble_complaints(merged, chosen)
+    merged["complaints"] = [*failures, *complaints(merged, chosen, publishers)]
     return merged
-
-
-def complaints(merged: Mapping[str, Any]) -> list[str]:
-    """What is wrong by the counts of a merged report."""
-    found = []
-    if merged["joined"] < merged["members"]:
-        found.append(f"Only {merged['joined']} of {merged['members']} members could join.")
-    streams = merged["streams"]
-    if streams["seen"] != streams["expected"]:
-        found.append(f"{streams['seen']} streams came instead of {streams['expected']}.")
-    if merged["busiest_process"] > _BUSY:
-        found.append("The load itself was short of CPU: what it says of delays and losses is its own.")
-    if streams["expected"] and not merged["frames"]:
-        found.append("No whole frame came.")
-    return found + [words.format(merged[name]) + "." for name, words in _CHECKS.items() if merged[name]]
 
 
 def run_load(link: str, members: int, publishers: int, scenario: str, seconds: float) -> dict[str, Any]:
@@ -148,22 +152,10 @@ def run_load(link: str, members: int, publishers: int, scenario: str, seconds: f
     with Crew(share("hearth", link, members, publishers, scenario)) as crew:
         crew.start()
         time.sleep(seconds)
-        report = merge(crew.finish(), members)
+        report = merge(crew.finish(), members, scenario, publishers)
     if chosen.turn_seconds is not None and seconds >= 2 * chosen.turn_seconds and publishers > 1:
         report["complaints"] += turn_complaints(report["speakers"], seconds, chosen.turn_seconds)
     return {"scenario": scenario, "publishers": publishers, "seconds": seconds, **report}
-
-
-def turn_complaints(speakers: Sequence[str | None], seconds: float, turn: float) -> list[str]:
-    """Whether the announced speakers were the two who took turns, and about as often as they did."""
-    named = [name for name in speakers if name is not None]
-    found = []
-    if strangers := set(named) - {"load-0", "load-1"}:
-        found.append(f"Named as speaking, but silent: {', '.join(sorted(strangers))}.")
-    changes = sum(a != b for a, b in itertools.pairwise(named))
-    if changes < seconds / turn - 2:
-        found.append(f"The speaker changed {changes} times in {seconds:.0f} s of turns of {turn:.0f} s.")
-    return found
 
 
 def _rank(ordered: Sequence[float], share_of: float) -> float | None:

@@ -20,11 +20,16 @@ class Delays:
         self._buckets = Counter({int(key): count for key, count in (buckets or {}).items()})
 
     def add(self, seconds: float) -> None:
-        bucket = min(_LAST, max(0, int(seconds * 1e4)))
-        self._buckets[bucket if bucket < _COARSE else bucket - bucket % 10] += 1
+        bucket = int(seconds * 1e4)
+        if not 0 <= bucket < _COARSE:
+            bucket = max(0, min(_LAST, bucket - bucket % 10))
+        self._buckets[bucket] += 1
 
     def add_all(self, other: Delays) -> None:
         self._buckets.update(other._buckets)
+
+    def clear(self) -> None:
+        self._buckets.clear()
 
     @property
     def count(self) -> int:

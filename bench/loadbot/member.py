@@ -11,14 +11,16 @@ from typing import Final, TypeVar
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from bench.loadbot.formats import section
 from bench.loadbot.path import MediaPath
-from bench.loadbot.sending import SOUND_MID, Sending, section
+from bench.loadbot.scenarios import Scenario
+from bench.loadbot.sending import SOUND_MID
 from rtc.invitation import Invitation
 from rtc.sdp import SdpError, SessionDescription
 from rtc.signalling import MAX_STREAMS, Message, Request, dump_message, parse_server_message
 from rtc.signalling import media as media_messages
 from rtc.signalling import session as session_messages
-from rtc.transport import Certificate
+from server_lite.voices import VOICE
 
 #: Seconds for an answer, and to let changes gather before they are offered.
 ANSWER_TIMEOUT: Final = 30.0
@@ -35,31 +37,40 @@ class LoadError(RuntimeError):
 
 @dataclass(slots=True)
 class _Slot:
-    """One receiving section. `producer` is None when what it carried has ended."""
+    """One receiving section. `producer` is None when what it carried has ended, VOICE for loud voices."""
 
     mid: str
     kind: str
     producer: str | None
     member: str
+    ssrc: int = 0
 
 
 class HearthMember:
     """`join`, then it receives whatever the others send until `close`."""
 
     def __init__(
-        self, number: int, invitation: Invitation, certificate: Certificate, sending: Sending | None
+        self,
+        number: int,
+        invitation: Invitation,
+        path: MediaPath,
+        scenario: Scenario,
+        publishers: int,
     ):
         self.number = number
-        self.path = MediaPath(certificate, sending)
+        self.path = path
         self.failure = ""
         self.join_seconds: float | None = None
         self.speakers: list[str | None] = []  # names, as they were announced
-        self._invitation = invitation
-        self._sending = sending
+        self.lowered = 0  # pictures of which the server said that it leaves something out
+        self._invitation, self._scenario, self._publishers = invitation, scenario, publishers
+        self._sending = path.sending
         self._id = ""
         self._numbers: dict[str, int] = {}  # member id -> number of the light member
-        self._slots: list[_Slot] = []
+        self._slots = [_Slot(str(place + 2), "audio", VOICE, "") for place in range(scenario.voice_sections)]
         self._agreed = -1  # how many slots the last answer covered
+        self._main: str | None = None  # the member that is shown large
+        self._viewed: object = None
         self._socket: ClientConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -90,6 +101,14 @@ class HearthMember:
         self.join_seconds = time.monotonic() - began
         self._tasks.append(asyncio.create_task(self._follow()))
 
+    def begin(self) -> None:
+        """Everybody is there: from now on only those who talk may be heard in the sections for loud
+        voices."""
+        talking = self._scenario.talking(self._publishers)
+        for slot in self._slots:
+            if slot.producer == VOICE and slot.ssrc in self.path.observers:
+                self.path.observers[slot.ssrc].only(talking)
+
     async def stop_sending(self) -> None:
         await self.path.stop_sending()
 
@@ -110,7 +129,7 @@ class HearthMember:
             token=self._invitation.token,
             name=f"{_NAME}{self.number}",
             microphone=self._sending is not None,
-            camera=self._sending is not None and self._sending.video is not None,
+            camera=self._sending is not None and self._sending.video,
         )
 
     async def _ask(self, request: Request, kind: type[Answer]) -> Answer:
@@ -154,6 +173,11 @@ class HearthMember:
             case media_messages.Speaker(member=speaker):
                 number = self._numbers.get(speaker) if speaker is not None else None
                 self.speakers.append(None if number is None else f"{_NAME}{number}")
+                if speaker is not None:
+                    self._main = speaker
+                    self._changed.set()
+            case media_messages.Forwarded(state=state, reason=reason):
+                self.lowered += state != "full" and reason == "load"
             case session_messages.Closing(sentence=sentence):
                 self.failure = self.failure or sentence
 
@@ -167,13 +191,18 @@ class HearthMember:
         """Wants the producer; the next offer has a section for it, as long as an offer may grow."""
         if producer.member == self._id or any(slot.producer == producer.id for slot in self._slots):
             return
+        if producer.kind == "audio" and self._scenario.voice_sections:
+            return
+        number = self._numbers.get(producer.member, 0)
+        if producer.kind == "video" and number >= self._scenario.shown(self._publishers):
+            return
         if len(self._slots) < MAX_STREAMS - 2:
             mid = str(len(self._slots) + 2)
             self._slots.append(_Slot(mid, producer.kind, producer.id, producer.member))
             self._changed.set()
 
     async def _follow(self) -> None:
-        """Offers anew whenever there is more to receive."""
+        """Offers anew whenever there is more to receive, and says what is shown how large."""
         try:
             while True:
                 await self._changed.wait()
@@ -181,12 +210,31 @@ class HearthMember:
                 self._changed.clear()
                 if len(self._slots) > self._agreed:
                     await self._negotiate()
+                await self._view()
         except (LoadError, OSError, TimeoutError, WebSocketException, SdpError) as error:
             self.failure = str(error) or f"Member {self.number} got no answer in time."
 
+    async def _view(self) -> None:
+        """The speaker large, or until one is named the first member; the others small."""
+        if self._scenario.sizes is None:
+            return
+        large, small = self._scenario.sizes
+        pictures = {
+            slot.producer: slot.member for slot in self._slots if slot.kind == "video" and slot.producer
+        }
+        main = self._main
+        if main not in pictures.values():
+            main = next((m for m in pictures.values() if self._numbers.get(m) == 0), None)
+        sizes = {producer: large if member == main else small for producer, member in pictures.items()}
+        big = next((producer for producer, member in pictures.items() if member == main), None)
+        if sizes and (sizes, big) != self._viewed:
+            self._viewed = (sizes, big)
+            request = media_messages.View(id=next(self._requests), sizes=sizes, main=big)
+            await self._ask(request, media_messages.Viewed)
+
     async def _negotiate(self) -> None:
         slots = list(self._slots)
-        offer = SessionDescription(self.path.transport.local_parameters("active"))
+        offer = SessionDescription(self.path.local_parameters("active"))
         offer.sections = [] if self._sending is None else self._sending.sections()
         sources: list[media_messages.Sending] = []
         for made in offer.sections:
@@ -203,10 +251,18 @@ class HearthMember:
         )
         answer = await self._ask(request, media_messages.Answer)
         description = SessionDescription.parse(answer.sdp)
+        self.path.agree(description.sections)
         for slot in slots:
             agreed = description.section(slot.mid)
             if agreed is not None and agreed.ssrcs:
-                self.path.expect(agreed.ssrcs[0], slot.kind, self._numbers.get(slot.member))
+                slot.ssrc = agreed.ssrcs[0]
+                self.path.expect(agreed, self._senders(slot))
         first, self._agreed = self._agreed < 0, len(slots)
         if first:
             await self.path.connect(description.transport)
+
+    def _senders(self, slot: _Slot) -> frozenset[int] | None:
+        if slot.producer == VOICE:
+            return frozenset(range(self._publishers))
+        number = self._numbers.get(slot.member)
+        return None if number is None else frozenset((number,))

@@ -1,165 +1,203 @@
-"""Checks one stream packet by packet, without a decoder: order, gaps, whole frames, sender, age.
+"""Checks one stream packet by packet, without a decoder: order, gaps, repairs; frames.py has the pictures.
 
-Cheap on purpose: a process watches ten thousand packets a second and more. What it sees is what the path
-brought, before any repair.
+Cheap on purpose: a process watches tens of thousands of packets a second.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal
 
 from bench.loadbot.delays import Delays
-from bench.loadbot.stamp import read_stamp
-from rtc.rtcp import ReportBlock
-from rtc.vp8 import starts_key_frame
+from bench.loadbot.findings import Findings
+from bench.loadbot.frames import PictureChecks, SoundChecks
+from rtc.fanout import Flag
 
-_HEADER: Final = struct.Struct(">BBHII")
-#: Missing numbers and senders that are remembered; a stream worse than that is broken anyway.
-_REMEMBERED: Final = 4096
-_SENDERS: Final = 16
+_EMPTY: Final = int(Flag.EMPTY)
+_REPAIRED: Final = int(Flag.REPAIRED)
+_KEY_START: Final = int(Flag.KEY_START)
+_NEEDED: Final = int(Flag.FRAME_START)
+#: Missing numbers, and packets held behind them, that are remembered; a stream worse than that is broken.
+_REMEMBERED: Final = 2048
+#: Seconds: before the first request for a missing packet (it may only have been overtaken), between two, and
+#: until it is given up; sooner where a key frame waits behind it.
+_GRACE, _RETRY, _GIVE_UP, _GIVE_UP_AT_KEY = 0.01, 0.04, 0.5, 0.1
+#: Seconds between two requests for a key frame.
+_ASK_AGAIN: Final = 0.3
+#: Numbers of sound that a late packet may be behind.
+_LATE: Final = 100
 
-
-@dataclass(slots=True)
-class Findings:
-    """Counts over one stream, or summed over many."""
-
-    streams: int = 0
-    packets: int = 0
-    lost: int = 0  # gaps in the sequence numbers that nothing filled later
-    reordered: int = 0  # came later than a packet with a higher number
-    duplicates: int = 0
-    malformed: int = 0
-    frames: int = 0  # whole pictures, or packets of sound
-    incomplete_frames: int = 0
-    skipped_frames: int = 0  # by the sender's own count, also where the sequence numbers hide it
-    backward_frames: int = 0  # by the sender's own count: out of order
-    unstamped: int = 0
-    wrong_sender: int = 0
-    not_from_key_frame: int = 0  # streams of pictures that began in the middle
-
-    def add(self, other: Findings) -> None:
-        for name, value in asdict(other).items():
-            setattr(self, name, getattr(self, name) + value)
+#: Gives the decrypted packet of a record of the batch at hand.
+Read = Callable[[int], bytes]
 
 
 class StreamObserver:
-    """One SSRC. `sender` may be told later; None means that it must be always the same one."""
+    """One SSRC. `senders` who may be heard in it; None means that it must be always the same one."""
 
-    def __init__(self, kind: Literal["audio", "video"], delays: Delays, sender: int | None = None) -> None:
+    def __init__(
+        self, kind: Literal["audio", "video"], delays: Delays | None, senders: frozenset[int] | None = None
+    ) -> None:
         self.kind: Final = kind
-        self.sender = sender
-        self._delays = delays
-        self._found = Findings(streams=1)
-        self._senders: Counter[int] = Counter()
-        self._missing: set[int] = set()
-        self._lost_beyond = 0
-        self._highest: int | None = None  # unwrapped
-        self._whole = False  # everything of the current picture came, so far
-        self._last_number: int | None = None
+        self.found = Findings()
+        checks = PictureChecks if kind == "video" else SoundChecks
+        self.checks = checks(self.found, delays, senders)
+        self.packets = 0
+        self._video = kind == "video"
+        self._next: int | None = None  # unwrapped number that continues what was checked
+        self._missing: dict[int, list[float]] = {}  # number -> noticed, asked
+        self._held: dict[int, tuple[int, int, bytes]] = {}  # behind a gap: flags, timestamp, bytes
+        self._given_up: set[int] = set()
+        self._asked_key = -1e9
 
     @property
-    def packets(self) -> int:
-        return self._found.packets
+    def senders(self) -> frozenset[int] | None:
+        return self.checks.senders
+
+    @senders.setter
+    def senders(self, value: frozenset[int] | None) -> None:
+        self.checks.senders = value
+
+    def only(self, senders: frozenset[int]) -> None:
+        """From now on these only; who was heard before does not count."""
+        self.checks.only(senders)
 
     @property
     def findings(self) -> Findings:
-        """As of now."""
-        found = self._found
-        found.lost = len(self._missing) + self._lost_beyond
-        stamped = self._senders.total()
-        most = max(self._senders.values(), default=0)
-        right = most if self.sender is None else self._senders[self.sender]
-        found.wrong_sender = stamped - right
+        """As of now; what is still missing counts as lost."""
+        found = Findings()
+        found.add(self.found)
+        found.packets, found.streams = self.packets, int(self.packets > 0)
+        found.lost += len(self._missing)
+        self.checks.finish(found)
         return found
 
-    def packet(self, data: bytes, now: float) -> None:
-        """Takes one decrypted RTP packet and when it came, in seconds of the monotonic clock."""
-        begin = payload_offset(data)
-        if begin is None:
-            self._found.malformed += 1
+    @property
+    def troubled(self) -> bool:
+        """Whether `tick` has something to do."""
+        return self._video and (bool(self._missing) or self.checks.wants_key_frame)
+
+    def take(self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float) -> None:
+        """One packet of the batch at hand, at `now` in seconds of the monotonic clock."""
+        self.packets += 1
+        following = self._next
+        if following is not None and not self._missing and following & 0xFFFF == sequence:
+            self._next = following + 1
+            self.checks.take(flags, timestamp, index, read, now)
             return
-        first, second, sequence, _, _ = _HEADER.unpack_from(data)
-        payload = data[begin : len(data) - data[-1]] if first & 0x20 else data[begin:]
-        self._found.packets += 1
-        step = self._number(sequence)
-        if self.kind == "audio":
-            self._found.frames += step > 0
-            self._stamp(payload, now, step)
-        elif step > 0:
-            self._picture(payload, bool(second & 0x80), step, now)
+        self._irregular(sequence, timestamp, flags, index, read, now)
 
-    def report_block(self, ssrc: int) -> ReportBlock | None:
-        """What a receiver report says of the stream (RFC 3550 section 6.4.1), without jitter and losses."""
-        if self._highest is None:
-            return None
-        return ReportBlock(ssrc, 0, 0, self._highest & 0xFFFFFFFF, 0, 0, 0)
+    def tick(self, now: float) -> tuple[list[int], bool]:
+        """Numbers to ask for again, and whether to ask for a key frame."""
+        if not self._video:
+            return [], False
+        wanted: list[int] = []
+        if self._missing:
+            oldest = next(iter(self._missing.values()))[0]
+            behind = next((n for n, held in self._held.items() if held[0] & _KEY_START), None)
+            if now - oldest > (_GIVE_UP if behind is None else _GIVE_UP_AT_KEY):
+                self._give_up(behind, now)
+            for number, times in self._missing.items():
+                if now - times[0] >= _GRACE and now - times[1] >= _RETRY:
+                    times[1] = now
+                    wanted.append(number & 0xFFFF)
+        ask = self.checks.wants_key_frame and now - self._asked_key >= _ASK_AGAIN
+        if ask:
+            self._asked_key = now
+        return wanted, ask
 
-    def _number(self, sequence: int) -> int:
-        """How far the sequence number went on: 1 is the next one, 0 is not new."""
-        if self._highest is None:
-            self._highest = 0x10000 | sequence
-            return 1
-        ahead = (sequence - self._highest) & 0xFFFF
-        if 0 < ahead < 0x8000:
-            for number in range(self._highest + 1, self._highest + ahead):
-                if len(self._missing) < _REMEMBERED:
-                    self._missing.add(number)
-                else:
-                    self._lost_beyond += 1
-            self._highest += ahead
-            return ahead
-        number = self._highest - ((self._highest - sequence) & 0xFFFF)
-        if number in self._missing:
-            self._missing.remove(number)
-            self._found.reordered += 1
+    def _irregular(
+        self, sequence: int, timestamp: int, flags: int, index: int, read: Read, now: float
+    ) -> None:
+        """The first packet, one after or in a gap, or a repeat."""
+        if self._next is None:
+            self._next = (0x10000 | sequence) + 1
+            self.checks.take(flags, timestamp, index, read, now)
+            return
+        ahead = (sequence - self._next) & 0xFFFF
+        number = self._next + (ahead if ahead < 0x8000 else ahead - 0x10000)
+        if not self._video:
+            self._sound(number, timestamp, flags, index, read, now)
+            return
+        if number in self._given_up:  # it comes after all
+            self._given_up.remove(number)
+            self.found.lost -= 1
+            self.found.repaired += bool(flags & _REPAIRED)
+            self.found.reordered += not flags & _REPAIRED
+            return
+        if number < self._next or number in self._held:
+            if flags & _REPAIRED:
+                self.found.probes += 1
+            else:
+                self.found.duplicates += 1
+            return
+        if self._missing.pop(number, None) is not None:
+            if flags & _REPAIRED:
+                self.found.repaired += 1
+            else:
+                self.found.reordered += 1
         else:
-            self._found.duplicates += 1
-        return 0
+            self._gap(number, now)
+        self._held[number] = (flags, timestamp, read(index) if flags & _NEEDED else b"")
+        self._release(now)
 
-    def _picture(self, payload: bytes, last: bool, step: int, now: float) -> None:
-        begins = bool(payload) and payload[0] & 0x17 == 0x10
-        if self._found.packets == 1 and not starts_key_frame(payload):
-            self._found.not_from_key_frame = 1
-        self._whole = begins or (self._whole and step == 1)
-        if not last:
+    def _gap(self, number: int, now: float) -> None:
+        newest = max(self._held, default=(self._next or 0) - 1)
+        if number - newest > _REMEMBERED or len(self._held) > _REMEMBERED:
+            self.found.lost += len(self._missing) + number - newest - 1
+            self._missing.clear()
+            self._jump(number, now)
             return
-        if self._whole:
-            self._found.frames += 1
+        for absent in range(newest + 1, number):
+            self._missing[absent] = [now, -1e9]
+
+    def _release(self, now: float) -> None:
+        """Checks what is in order now."""
+        following = self._next or 0
+        while (held := self._held.pop(following, None)) is not None:
+            flags, timestamp, data = held
+            self._next = following = following + 1
+            self.checks.take(flags, timestamp, 0, partial(_given, data), now)
+
+    def _give_up(self, key: int | None, now: float) -> None:
+        """What is missing before a key frame, or else before the next packet there is, will not come."""
+        target = key if key is not None else min(self._held, default=max(self._missing) + 1)
+        for number in [n for n in self._missing if n < target]:
+            del self._missing[number]
+            self.found.lost += 1
+            if len(self._given_up) < _REMEMBERED:
+                self._given_up.add(number)
+        if key is not None:  # as decoders do: what lies before is not shown any more
+            self._held = {n: held for n, held in self._held.items() if n >= target}
+        self._jump(target, now)
+        self._release(now)
+
+    def _jump(self, number: int, now: float) -> None:
+        self._next = number
+        self.checks.broke()
+
+    def _sound(self, number: int, timestamp: int, flags: int, index: int, read: Read, now: float) -> None:
+        """Sound is played as it comes; what is late is only counted."""
+        following = self._next or 0
+        if number >= following:
+            if number - following <= _REMEMBERED:
+                for absent in range(following, number):
+                    self._missing[absent] = [now, 0.0]
+            else:
+                self.found.lost += number - following
+            if number > following:
+                self.checks.broke()
+            self._next = number + 1
+            self.checks.take(flags, timestamp, index, read, now)
+        elif self._missing.pop(number, None) is not None:
+            self.found.reordered += 1
         else:
-            self._found.incomplete_frames += 1
-        self._whole = False
-        self._stamp(payload, now, step)
-
-    def _stamp(self, payload: bytes, now: float, step: int) -> None:
-        stamp = read_stamp(payload)
-        if stamp is None:
-            self._found.unstamped += 1
-            return
-        if stamp.sender in self._senders or len(self._senders) < _SENDERS:
-            self._senders[stamp.sender] += 1
-        self._delays.add(now - stamp.time)
-        if step <= 0:
-            return
-        if self._last_number is not None:
-            ahead = stamp.number - self._last_number
-            if ahead > 1:
-                self._found.skipped_frames += ahead - 1
-            elif ahead < 1:
-                self._found.backward_frames += 1
-        self._last_number = stamp.number
+            self.found.duplicates += 1
+        for old in [n for n in self._missing if n < number - _LATE]:
+            del self._missing[old]
+            self.found.lost += 1
 
 
-def payload_offset(data: bytes) -> int | None:
-    """Where the payload of an RTP packet begins (RFC 3550 section 5.1); None when it has none."""
-    if len(data) < 13 or data[0] >> 6 != 2:
-        return None
-    begin = 12 + 4 * (data[0] & 0x0F)
-    if data[0] & 0x10:
-        if len(data) < begin + 4:
-            return None
-        begin += 4 + 4 * int.from_bytes(data[begin + 2 : begin + 4], "big")
-    end = len(data) - (data[-1] if data[0] & 0x20 else 0)
-    return begin if begin < end else None
+def _given(data: bytes, index: int) -> bytes:
+    """A packet that was kept, whatever the batch at hand is."""
+    return data

@@ -8,9 +8,11 @@ function pick(stat, names) {
 }
 
 const VIDEO = ["packetsReceived", "packetsLost", "framesReceived", "framesDecoded", "keyFramesDecoded",
-  "framesDropped", "freezeCount", "frameWidth", "frameHeight", "nackCount", "pliCount", "firCount", "jitterBufferDelay"];
+  "framesDropped", "framesPerSecond", "freezeCount", "totalFreezesDuration", "frameWidth", "frameHeight", "nackCount", "pliCount", "firCount", "jitterBufferDelay"];
 const AUDIO = ["packetsReceived", "packetsLost", "totalAudioEnergy", "totalSamplesDuration", "audioLevel", "concealedSamples"];
-const OUT = ["kind", "packetsSent", "framesEncoded", "keyFramesEncoded", "retransmittedPacketsSent", "pliCount", "nackCount", "frameWidth", "frameHeight"];
+const OUT = ["kind", "rid", "active", "packetsSent", "bytesSent", "framesEncoded", "framesPerSecond", "keyFramesEncoded",
+  "retransmittedPacketsSent", "pliCount", "nackCount", "frameWidth", "frameHeight", "targetBitrate", "scalabilityMode",
+  "qualityLimitationReason"];
 
 /** inbound-rtp and outbound-rtp statistics, by member. */
 async function report(meeting, page) {

@@ -272,6 +272,9 @@ def _section_attribute(section: MediaSection, maps: dict[int, Codec], key: str, 
                 section.rtx[_number(words[1], 2**32 - 1)] = _number(words[2], 2**32 - 1)
         case "msid":
             section.stream_id = value.split(maxsplit=1)[0] if value.split() else ""
+        case "bundle-only":
+            # Port 0 in an offer then says "with the bundle or not at all", as Firefox does (RFC 9143 section 6).
+            section.rejected = False
         case "sctp-port":
             section.sctp_port = _number(value, 65535)
         case _ if key in _DIRECTIONS:

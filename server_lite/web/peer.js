@@ -58,11 +58,15 @@ const EXTENSIONS = new RegExp([
 function trim(transceiver, kind, receiving) {
   const preferences = codecPreferences(kind, receiving);
   if (preferences.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(preferences);
-  if (!transceiver.setHeaderExtensionsToNegotiate) return;
+  chooseExtensions(transceiver);
+}
+
+function chooseExtensions(transceiver) {
+  if (!transceiver.setHeaderExtensionsToNegotiate) return; // Firefox offers few, and those alone that we want
   const extensions = transceiver.getHeaderExtensionsToNegotiate();
   for (const extension of extensions) {
     if (!EXTENSIONS.test(extension.uri)) extension.direction = "stopped";
-    else if (extension.direction === "stopped") extension.direction = "sendrecv"; // known to the browser, not offered by itself
+    else if (extension.direction === "stopped") extension.direction = "sendrecv"; // known, but not offered by itself
   }
   transceiver.setHeaderExtensionsToNegotiate(extensions);
 }
@@ -205,6 +209,10 @@ export class Peer extends EventTarget {
 
   async #offer() {
     this.#mustOffer = false;
+    // Chromium takes what a server refused out of the next offer, but leaves its layers in, and then finds that they
+    // lack the extension that names them.
+    const camera = this.#sending.get("camera");
+    if (camera) chooseExtensions(camera);
     await this.#connection.setLocalDescription();
     // What was added while the offer was made has no mid yet; it is offered in the next round.
     const sections = this.#slots.filter((slot) => slot.transceiver.mid !== null);
@@ -217,7 +225,6 @@ export class Peer extends EventTarget {
     });
     if (this.#closed) return;
     await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    const camera = this.#sending.get("camera");
     if (camera?.mid && !this.#closed) await fit(camera.sender);
   }
 

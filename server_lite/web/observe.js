@@ -13,6 +13,7 @@ const AUDIO = ["packetsReceived", "packetsLost", "totalAudioEnergy", "totalSampl
 const OUT = ["kind", "rid", "active", "packetsSent", "bytesSent", "framesEncoded", "framesPerSecond", "keyFramesEncoded",
   "retransmittedPacketsSent", "pliCount", "nackCount", "frameWidth", "frameHeight", "targetBitrate", "scalabilityMode",
   "qualityLimitationReason"];
+const REMOTE = ["roundTripTime", "fractionLost", "packetsLost"];
 
 /** inbound-rtp and outbound-rtp statistics, by member. */
 async function report(meeting, page) {
@@ -27,8 +28,10 @@ async function report(meeting, page) {
   }
   const outbound = [];
   const peer = meeting?.peer;
-  for (const stat of (await peer?.getStats())?.values() ?? []) {
-    if (stat.type === "outbound-rtp") outbound.push(pick(stat, OUT));
+  const stats = await peer?.getStats();
+  for (const stat of stats?.values() ?? []) {
+    // What the server says of a stream that is sent: that it says anything means that the stream arrives.
+    if (stat.type === "outbound-rtp") outbound.push({ ...pick(stat, OUT), ...pick(stats.get(stat.remoteId) ?? {}, REMOTE) });
     const owner = stat.type === "inbound-rtp" ? members[owners.get(peer.producerAt(stat.mid))] : undefined;
     if (owner) owner[stat.kind] = pick(stat, stat.kind === "video" ? VIDEO : AUDIO);
   }

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -101,6 +101,7 @@ class Firefox:
         self._profile: tempfile.TemporaryDirectory[str] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         self._socket: ClientConnection | None = None
+        self._closing = ExitStack()
         self._numbers = itertools.count(1)
         self._context = ""
         self._entries: list[str] = []
@@ -157,7 +158,7 @@ class Firefox:
                 self._ask("browser.close")
             except (OSError, AssertionError, WebSocketException):
                 pass  # it ends by force below
-            self._socket.close()
+            self._closing.close()
             self._socket = None
         if self._process is not None:
             try:
@@ -205,9 +206,10 @@ class Firefox:
         )
         address = self._address()
         with self._network():
-            self._socket = connect(
+            connecting = connect(
                 f"{address}/session", max_size=None, compression=None, proxy=None, ping_interval=None
             )
+            self._socket = self._closing.enter_context(connecting)
         self._ask("session.new", capabilities={})
         self._ask("session.subscribe", events=["log.entryAdded"])
         self._context = self._ask("browsingContext.getTree", maxDepth=0)["contexts"][0]["context"]

@@ -14,25 +14,38 @@ from client.media.picture import Picture
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
 FRAMES = 20
+GRAIN = 8  # pixels
 
 
-def write_camera(path: Path, identity: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
-    """A short Y4M film, looped by the browser: a moving bar over grey and the mark `identity`."""
+def write_camera(
+    path: Path, identity: int, size: tuple[int, int] = (WIDTH, HEIGHT), *, busy: bool = False
+) -> Path:
+    """A short Y4M film, looped by the browser: a moving bar over grey and the mark `identity`.
+
+    A `busy` one has grain that changes with every picture, so that an encoder uses the whole rate it may have.
+    """
+    grain = np.random.default_rng(identity) if busy else None
     with path.open("wb") as film:
         film.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{FPS}:1 Ip A1:1 C420jpeg\n".encode())
-        for picture in _pictures(identity, size):
+        for picture in _pictures(identity, size, grain):
             film.write(b"FRAME\n" + picture.to_i420_array().tobytes())
     return path
 
 
-def _pictures(identity: int, size: tuple[int, int]) -> Iterator[Picture]:
+def _pictures(
+    identity: int, size: tuple[int, int], grain: np.random.Generator | None = None
+) -> Iterator[Picture]:
     width, height = size
     for number in range(FRAMES):
         picture = Picture.blank(width, height, 0.0)
-        picture.planes[0][:] = 90
+        luma = picture.planes[0]
+        luma[:] = 90
         bar = width // 4
         left = number * (width - bar) // FRAMES
-        picture.planes[0][:, left : left + bar] = 200
+        luma[:, left : left + bar] = 200
+        if grain is not None:  # coarse enough to be seen in the smallest layer too
+            coarse = grain.integers(0, 50, (-(-height // GRAIN), -(-width // GRAIN)), np.uint8)
+            luma += coarse.repeat(GRAIN, axis=0).repeat(GRAIN, axis=1)[:height, :width]
         mark.paint(picture.planes, identity, number / FPS)
         yield picture
 

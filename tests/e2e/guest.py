@@ -22,7 +22,7 @@ from tests.support.server_process import wait_for
 class Guest:
     """Context manager: a browser with its own mark and tone; `join(link)` takes it into a meeting.
 
-    `size` is that of its camera. In a network `namespace` the page does not come from this machine's own address:
+    `size` is that of its camera, `busy` its film (see fakes.write_camera), `window` the page's size in pixels. In a network `namespace` the page does not come from this machine's own address:
     `origin` (http://host:port) is then trusted with camera and microphone all the same.
     """
 
@@ -36,18 +36,21 @@ class Guest:
         frequency: float,
         *flags: str,
         size: tuple[int, int] = (fakes.WIDTH, fakes.HEIGHT),
+        busy: bool = False,
+        window: tuple[int, int] = (1280, 720),
         namespace: str | None = None,
         origin: str = "",
     ) -> None:
         self.name, self.identity, self.frequency = name, identity, frequency
         folder.mkdir(parents=True, exist_ok=True)
-        film = fakes.write_camera(folder / "camera.y4m", identity, size)
+        film = fakes.write_camera(folder / "camera.y4m", identity, size, busy=busy)
         sound = fakes.write_microphone(folder / "microphone.wav", frequency)
         self.browser = Browser(
             f"--use-file-for-fake-video-capture={film}",
             f"--use-file-for-fake-audio-capture={sound}",
             *((f"--unsafely-treat-insecure-origin-as-secure={origin}",) if origin else ()),
             *flags,
+            size=window,
             namespace=namespace,
         )
 
@@ -145,10 +148,11 @@ class FirefoxGuest(Guest):
         frequency: float,
         *,
         size: tuple[int, int] = (fakes.WIDTH, fakes.HEIGHT),
+        window: tuple[int, int] = (1280, 720),
         namespace: str | None = None,
         origin: str = "",
     ) -> None:
         self.name, self.identity, self.frequency = name, identity, frequency
         host = urlsplit(origin).hostname or ""
         devices = fakes.page_devices(identity, frequency, size)
-        self.browser = Firefox(preload=devices, namespace=namespace, secure=host)
+        self.browser = Firefox(preload=devices, namespace=namespace, secure=host, size=window)

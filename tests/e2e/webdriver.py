@@ -35,6 +35,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--disable-default-apps",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.*",  # else it waits where none answers
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--mute-audio",

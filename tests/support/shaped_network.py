@@ -107,6 +107,9 @@ class ShapedNetwork:
             _ip("-n", namespace, "addr", "add", f"{address}/30", "dev", cable.device)
             _ip("-n", namespace, "link", "set", cable.device, "up")
             _prepare(namespace, cable.device)
+        # What the server sends without saying from where must come from the address that members know.
+        network = f"{cable.address.rpartition('.')[0]}.{int(cable.address.rpartition('.')[2]) - 2}/30"
+        _ip("-n", self.namespace, "route", "replace", network, "dev", cable.device, "src", self.server)
         _ip("-n", cable.namespace, "link", "set", "lo", "up")
         _ip("-n", cable.namespace, "route", "add", "default", "via", gateway)
 

@@ -273,7 +273,7 @@ def _section_attribute(section: MediaSection, maps: dict[int, Codec], key: str, 
         case "msid":
             section.stream_id = value.split(maxsplit=1)[0] if value.split() else ""
         case "bundle-only":
-            # Port 0 in an offer then says "with the bundle or not at all", as Firefox does (RFC 9143 section 6).
+            # Port 0 then means "in the bundle or not at all": so Firefox offers (RFC 9143 section 6).
             section.rejected = False
         case "sctp-port":
             section.sctp_port = _number(value, 65535)

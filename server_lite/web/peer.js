@@ -25,7 +25,8 @@ export function layers(count, pixels) {
   return Array.from({ length: count }, (_, index) => {
     const scaleResolutionDownBy = 2 ** Math.max(0, used - 1 - index);
     const maxBitrate = BITRATES.find(([most]) => pixels / scaleResolutionDownBy ** 2 <= most)[1];
-    return { active: index < used, scaleResolutionDownBy, maxBitrate: count === 1 ? Math.min(maxBitrate, LONE_BITRATE) : maxBitrate };
+    const most = count === 1 ? Math.min(maxBitrate, LONE_BITRATE) : maxBitrate;
+    return { active: index < used, scaleResolutionDownBy, maxBitrate: most };
   });
 }
 
@@ -73,7 +74,8 @@ function chooseExtensions(transceiver) {
 
 /** A section for `track` in layers. Firefox passes over the temporal ones; a browser that cannot make them throws. */
 function addCamera(connection, track) {
-  const encodings = layers(RIDS.length, pixelsOf(track)).map((layer, index) => ({ rid: RIDS[index], maxFramerate: FRAME_RATE, ...layer }));
+  const encodings = layers(RIDS.length, pixelsOf(track))
+    .map((layer, index) => ({ rid: RIDS[index], maxFramerate: FRAME_RATE, ...layer }));
   const add = (sendEncodings) => connection.addTransceiver(track, { direction: "sendonly", sendEncodings });
   try {
     return add(encodings.map((encoding) => ({ ...encoding, scalabilityMode: TEMPORAL })));

@@ -82,8 +82,8 @@ class Firefox:
     """Context manager: a headless Firefox with a fresh profile.
 
     `preferences` are put over PREFERENCES; `secure` is a host that counts as secure without a certificate;
-    `preload` is a JavaScript function that runs in each page before its own scripts; `namespace` is the network
-    namespace that it lives in.
+    `preload` is a JavaScript function that runs in each page before its own scripts; `namespace` is the
+    network namespace that it lives in.
     """
 
     def __init__(

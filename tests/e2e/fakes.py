@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from client.media.picture import Picture
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
 FRAMES = 20
-GRAIN = 8  # pixels
+GRAIN = 2  # pixels
 
 
 def write_camera(
@@ -22,7 +23,7 @@ def write_camera(
 ) -> Path:
     """A short Y4M film, looped by the browser: a moving bar over grey and the mark `identity`.
 
-    A `busy` one has grain that changes with every picture, so that an encoder uses the whole rate it may have.
+    A `busy` one has grain that changes with every picture, so that an encoder uses all the rate it may have.
     """
     grain = np.random.default_rng(identity) if busy else None
     with path.open("wb") as film:
@@ -43,8 +44,8 @@ def _pictures(
         bar = width // 4
         left = number * (width - bar) // FRAMES
         luma[:, left : left + bar] = 200
-        if grain is not None:  # coarse enough to be seen in the smallest layer too
-            coarse = grain.integers(0, 50, (-(-height // GRAIN), -(-width // GRAIN)), np.uint8)
+        if grain is not None:  # fine enough to be averaged away in the smallest layer
+            coarse = grain.integers(0, 30, (-(-height // GRAIN), -(-width // GRAIN)), np.uint8)
             luma += coarse.repeat(GRAIN, axis=0).repeat(GRAIN, axis=1)[:height, :width]
         mark.paint(picture.planes, identity, number / FPS)
         yield picture
@@ -70,15 +71,15 @@ def page_devices(identity: int, frequency: float, size: tuple[int, int]) -> str:
 
 
 def _rectangles(picture: Picture) -> list[tuple[int, int, int, int, int]]:
-    """The picture as (left, top, width, height, grey) with grey 0..255; rows that are the same share theirs."""
+    """The picture as (left, top, width, height, grey), grey 0..255; rows that are the same share theirs."""
     luma = picture.planes[0]
     changed_rows = np.flatnonzero((np.diff(luma.astype(np.int16), axis=0) != 0).any(axis=1)) + 1
     tops = [0, *changed_rows.tolist(), picture.height]
     found = []
-    for top, bottom in zip(tops, tops[1:], strict=False):
+    for top, bottom in pairwise(tops):
         row = luma[top].astype(np.int16)
         lefts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), picture.width]
-        for left, right in zip(lefts, lefts[1:], strict=False):
+        for left, right in pairwise(lefts):
             grey = min(255, max(0, round((int(row[left]) - 16) * 255 / 219)))
             found.append((left, top, right - left, bottom - top, grey))
     return found

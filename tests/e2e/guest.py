@@ -6,7 +6,7 @@ import base64
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -22,8 +22,9 @@ from tests.support.server_process import wait_for
 class Guest:
     """Context manager: a browser with its own mark and tone; `join(link)` takes it into a meeting.
 
-    `size` is that of its camera, `busy` its film (see fakes.write_camera), `window` the page's size in pixels. In a network `namespace` the page does not come from this machine's own address:
-    `origin` (http://host:port) is then trusted with camera and microphone all the same.
+    `size` is that of its camera, `busy` its film (fakes.write_camera), `window` the page's size in pixels.
+    In a network `namespace` the page does not come from this machine's own address: `origin` (http://host:port)
+    is then trusted with camera and microphone all the same.
     """
 
     browser: Browser | Firefox
@@ -54,7 +55,7 @@ class Guest:
             namespace=namespace,
         )
 
-    def __enter__(self) -> Guest:
+    def __enter__(self) -> Self:
         self.browser.__enter__()
         return self
 
@@ -89,14 +90,14 @@ class Guest:
         return next((m | {"id": i} for i, m in self.report()["members"].items() if m["name"] == name), {})
 
     def video(self, name: str) -> dict[str, Any]:
-        """The browser's statistics of the picture that comes from the member `name`; empty before it comes."""
+        """The browser's statistics of the picture of the member `name`; empty before it comes."""
         return self.member(name).get("video") or {}
 
     def frames(self, name: str) -> int:
         return int(self.video(name).get("framesDecoded", 0))
 
     def sending(self) -> dict[str, dict[str, Any]]:
-        """The browser's statistics of the layers of its camera that it sends, by rid ("" where there are none)."""
+        """The browser's statistics of its camera's layers, by rid ("" where there are none)."""
         return {s.get("rid", ""): s for s in self.report()["outbound"] if s["kind"] == "video"}
 
     def marks(self, name: str, samples: int = 4) -> Counter[int]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.e2e.guest import Guest
 
-#: ms between ticks of the page's own clock. When it is late, the machine was busy, and the picture cannot be blamed.
+#: ms between ticks of the page's own clock. When it is late, the machine was busy, and nobody is to blame.
 TICK_MS = 50
 _WATCH = """
   const [member, tick] = arguments;
   const watch = { frames: [], ticks: [], video: document.querySelector(`[data-member="${member}"] video`) };
-  const next = () => watch.video.requestVideoFrameCallback((now, { height }) => { watch.frames.push([now, height]); next(); });
+  const next = () => watch.video.requestVideoFrameCallback((now, { height }) => {
+    watch.frames.push([now, height]);
+    next();
+  });
   next();
   clearInterval(window.hearthTicks);
   window.hearthTicks = setInterval(() => watch.ticks.push(performance.now()), tick);
@@ -51,12 +55,12 @@ class Shown:
     def longest_gap(self) -> float:
         """Seconds that one picture stood, less the time that the page itself stood still meanwhile."""
         times = [time for time, _ in self.frames] + [self.now]
-        gaps = zip(times, times[1:], strict=False)
+        gaps = pairwise(times)
         return max((end - start - self._stalled(start, end) for start, end in gaps), default=self.now)
 
     def _stalled(self, start: float, end: float) -> float:
         ticks = [start, *(tick for tick in self.ticks if start < tick < end), end]
-        late = (after - before - 2 * TICK_MS / 1000 for before, after in zip(ticks, ticks[1:], strict=False))
+        late = (after - before - 2 * TICK_MS / 1000 for before, after in pairwise(ticks))
         return sum(time for time in late if time > 0)
 
 

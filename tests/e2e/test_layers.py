@@ -84,6 +84,36 @@ def test_both_browsers_send_three_layers_that_arrive(
         assert all(sent[rid]["framesEncoded"] > 0 for rid in HEIGHTS), sent
 
 
+def test_each_camera_is_sent_in_the_layers_that_are_worth_it(pair: tuple[Guest, FirefoxGuest]) -> None:
+    """(lines of each layer that is sent, smallest first); those that rest come last."""
+    script = """
+      const { layers } = await import("/web/peer.js");
+      return arguments[0].map(([count, width, height]) => layers(count, width * height));
+    """
+    cases = {
+        (3, 1280, 720): [180, 360, 720],
+        (3, 720, 1280): [320, 640, 1280],  # a telephone held upright
+        (3, 640, 360): [180, 360],
+        (3, 640, 480): [240, 480],
+        (3, 320, 180): [180],
+        (2, 1280, 720): [360, 720],
+        (1, 1280, 720): [720],
+        (1, 320, 180): [180],
+    }
+    for (count, _, height), encodings in zip(
+        cases, pair[0].browser.run(script, [list(case) for case in cases]), strict=True
+    ):
+        wanted = cases[(count, _, height)]
+        used = [encoding for encoding in encodings if encoding["active"]]
+        assert [encoding["active"] for encoding in encodings] == [True] * len(wanted) + [False] * (
+            count - len(wanted)
+        )
+        assert [height / encoding["scaleResolutionDownBy"] for encoding in used] == wanted
+        rates = [encoding["maxBitrate"] for encoding in used]
+        assert rates == sorted(set(rates)), "a larger layer may take more"
+        assert max(rates) <= (900_000 if count == 1 else 1_700_000)
+
+
 def test_the_pages_of_both_browsers_complain_of_nothing(pair: tuple[Guest, FirefoxGuest]) -> None:
     assert [guest.browser.console() for guest in pair] == [[], []]
 
@@ -114,10 +144,16 @@ def room(firefox_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         sending, thin, other = (cable.namespace for cable in network.cables)
         folder: Path = tmp_path_factory.mktemp("thin")
         people = (
-            Guest(folder / "s", "Sol Sorrel", 311, 440.0, size=SIZE, busy=True, namespace=sending, origin=origin),
+            Guest(
+                *(folder / "s", "Sol Sorrel", 311, 440.0),
+                size=SIZE,
+                busy=True,
+                namespace=sending,
+                origin=origin,
+            ),
             Guest(folder / "t", "Tia Thyme", 312, 550.0, window=WINDOW, namespace=thin, origin=origin),
             FirefoxGuest("Uma Umbel", 313, 660.0, window=WINDOW, namespace=other, origin=origin),
-        )  # fmt: skip
+        )
         for person in people:
             stack.enter_context(person)
         people[0].join(link)
@@ -175,7 +211,7 @@ def test_a_thin_link_is_served_low_and_high_again_and_nobody_else_notices(
 
 
 def _low_since(seen: Shown, start: float) -> float | None:
-    """When the low layers began for good (s); None while a high picture was the last, or the picture stands."""
+    """When the low layers began for good (s); None while a high picture was the last, or one stands."""
     frames = seen.since(start).frames[1:]
     if not frames or frames[-1][1] > HEIGHTS["m"] or seen.now - frames[-1][0] > FREEZE:
         return None
@@ -199,7 +235,7 @@ def test_five_percent_of_loss_freezes_no_picture(room: Room, record_property: Re
     record_property("longest_gap_s", seen.longest_gap())
     print(
         f"{cable.dropped() - lost} packets lost on the way, {statistics['packetsLost']} for good, "
-        f"{statistics['nackCount']} asked again; longest gap {seen.longest_gap():.2f} s, heights {seen.heights}"
+        f"{statistics['nackCount']} asked again; longest gap {seen.longest_gap():.2f} s, {seen.heights} lines"
     )
     assert cable.dropped() - lost > 20, "the cable lost nothing"
     assert len(seen.frames) > 5 * LOSSY_S

@@ -35,7 +35,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--disable-default-apps",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.*",  # else it waits where none answers
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.*",  # it would wait for answers
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--mute-audio",
@@ -57,7 +57,7 @@ def missing() -> str:
 
 
 class Browser:
-    """Context manager: a headless Chromium with a fresh profile, in a network `namespace` of its own if named."""
+    """Context manager: a headless Chromium with a fresh profile, in a network `namespace` if one is named."""
 
     def __init__(
         self, *flags: str, size: tuple[int, int] = (1280, 720), namespace: str | None = None

@@ -1,4 +1,4 @@
-"""Being in another network namespace for a moment, to reach what listens on its loopback. Needs root on Linux."""
+"""In another network namespace for a moment, to reach what listens on its loopback. Needs root on Linux."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Members on cables of their own, each of which can be made thin or lossy. Needs root on Linux.
 
-The server lives in one network namespace, each member in another, with a virtual cable to the server. What netem
-would do is done by HTB (the rate, and a queue before it) and by a filter that sends a random share of the packets
-into a class that drops everything: some kernels for virtual machines have these two and no netem.
+The server lives in one network namespace, each member in another, with a virtual cable to the server. What
+netem would do is done by HTB (the rate, and a queue before it) and by a filter that sends a random share of
+the packets into a class that drops everything: some kernels for virtual machines have these and no netem.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 from dataclasses import dataclass
 from types import TracebackType
 
-#: How long a packet may wait before a thin cable; a home router's queue. Longer is harder for the server, which
-#: sees delay before loss; shorter turns every burst into loss.
+#: ms that a packet may wait before a thin cable: a home router's queue. Raising it shows the server delay
+#: long before loss; lowering it turns every burst into loss.
 QUEUE_MS = 300
 #: kbit/s of a cable that is not thin: no bound that a test could reach.
 FREE_KBPS = 1_000_000
@@ -39,7 +39,7 @@ def missing() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cable:
-    """Between the server and one member. `namespace` is the member's, `prefix` before a command puts it there."""
+    """Between the server and one member. `namespace` is the member's; `prefix` puts a command there."""
 
     namespace: str
     server_namespace: str
@@ -51,7 +51,7 @@ class Cable:
         return ("ip", "netns", "exec", self.namespace)
 
     def shape(self, down_kbps: int = FREE_KBPS, up_kbps: int = FREE_KBPS, loss_percent: float = 0.0) -> None:
-        """From now on at most `down_kbps` (kbit/s) to the member and `up_kbps` from it, and in both directions
+        """From now on at most `down_kbps` (kbit/s) to the member and `up_kbps` from it, and both ways
         `loss_percent` (0..100) of the IP packets lost, each by its own chance."""
         _shape(self.server_namespace, self.device, down_kbps, loss_percent)
         _shape(self.namespace, self.device, up_kbps, loss_percent)
@@ -132,10 +132,11 @@ def _shape(namespace: str, device: str, kbps: int, loss_percent: float, verb: st
     rate = ("htb", "rate", f"{kbps}kbit", "ceil", f"{kbps}kbit")
     burst = str(max(3000, kbps // 8))  # bytes: two packets, or what a fast cable carries in a millisecond
     queue = str(max(3000, kbps * QUEUE_MS // 8))
+    named = ("protocol", "ip", "prio", "1", "handle", "1")  # so that the next one takes its place
     steps: list[tuple[str, ...]] = [
         ("class", verb, "parent", "1:", "classid", "1:1", *rate, "burst", burst, "cburst", burst),
         ("qdisc", verb, "parent", "1:1", "handle", "10:", "bfifo", "limit", queue),
-        ("filter", verb, "parent", "1:", "protocol", "ip", "prio", "1", "handle", "1", *_chance(loss_percent)),
+        ("filter", verb, "parent", "1:", *named, *_chance(loss_percent)),
     ]
     if verb == "add":
         steps.insert(0, ("qdisc", "add", "root", "handle", "1:", "htb", "default", "1"))

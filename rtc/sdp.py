@@ -190,7 +190,8 @@ def _parse_section(block: list[str], transport: TransportParameters) -> MediaSec
     maps: dict[int, Codec] = {}
     if block and block[0].startswith("m="):
         section, types = _parse_m_line(block[0])
-    for line in block:
+    # What a payload type is must be known before what is said of it: Firefox sorts its lines by the alphabet.
+    for line in sorted(block, key=lambda line: not line.startswith("a=rtpmap:")):
         if not line.startswith("a="):
             continue
         key, _, value = line[2:].partition(":")

@@ -164,6 +164,12 @@ def test_a_browser_s_offer_of_three_layers(browser: str) -> None:
     audio, video = SessionDescription.parse(text).sections
     assert (audio.kind, audio.direction, audio.rejected) == ("audio", "sendonly", False)
     assert (video.kind, video.direction, video.rejected) == ("video", "sendonly", False)
+    opus, vp8 = audio.codec("opus"), video.codec("vp8")
+    assert opus is not None
+    assert vp8 is not None
+    assert opus.parameter("useinbandfec") == "1"  # Firefox says so before it says what opus is
+    assert {"nack pli", "transport-cc"} <= set(vp8.feedback)
+    assert video.rtx_for(vp8.payload_type) is not None
     assert video.extension_id("urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id") is not None
     assert video.extension_id("urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id") is not None
 

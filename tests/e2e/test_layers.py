@@ -60,28 +60,30 @@ def pair(
         yield cleo, fynn
 
 
+def test_both_browsers_send_three_layers_that_arrive(
+    pair: tuple[Guest, FirefoxGuest], record_property: Record
+) -> None:
+    """First in this file, so that the time is that of people who have just come."""
+    start = time.monotonic()
+    for guest in pair:
+        wait_for(f"three layers of {guest.name}", lambda: all_arrive(guest), PATIENCE, every=0.1)  # noqa: B023
+        record_property(f"{guest.name}_three_layers_s", time.monotonic() - start)
+        print(f"{guest.name}: three layers have come {time.monotonic() - start:.1f} s after the page was in")
+        sent = guest.sending()
+        assert {rid: sent[rid]["frameHeight"] for rid in HEIGHTS} == HEIGHTS
+
+
+def all_arrive(guest: Guest) -> bool:
+    """The server reports on what it gets, so a layer that is reported on has come."""
+    sent = guest.sending()
+    layers = [sent.get(rid, {}) for rid in HEIGHTS]
+    return all(layer.get("framesEncoded", 0) > 0 and "packetsLost" in layer for layer in layers)
+
+
 def test_chromium_and_firefox_see_and_hear_each_other(pair: tuple[Guest, FirefoxGuest]) -> None:
     for one, other in (pair, pair[::-1]):
         assert_sees(one, other)
         assert_hears(one, other)
-
-
-def test_both_browsers_send_three_layers_that_arrive(
-    pair: tuple[Guest, FirefoxGuest], record_property: Record
-) -> None:
-    start = time.monotonic()
-
-    def arrive(guest: Guest) -> bool:
-        # The server reports on what it gets, so a layer that has a report has come.
-        sent = guest.sending()
-        return set(sent) >= set(HEIGHTS) and all("packetsLost" in sent[rid] for rid in HEIGHTS)
-
-    for guest in pair:
-        wait_for(f"three layers of {guest.name}", lambda: arrive(guest), PATIENCE, every=0.5)  # noqa: B023
-        record_property(f"{guest.name}_three_layers_s", time.monotonic() - start)
-        sent = guest.sending()
-        assert {rid: sent[rid]["frameHeight"] for rid in HEIGHTS} == HEIGHTS
-        assert all(sent[rid]["framesEncoded"] > 0 for rid in HEIGHTS), sent
 
 
 def test_each_camera_is_sent_in_the_layers_that_are_worth_it(pair: tuple[Guest, FirefoxGuest]) -> None:

@@ -68,6 +68,7 @@ NO_SCREEN = (Program("Xvfb", "xvfb"),)
 TESTS = (
     Program("chromium", "chromium"),
     Program("chromedriver", "chromium-driver"),
+    Program("firefox", "firefox-esr"),
     Program("pulseaudio", "pulseaudio"),
     Program("ip", "iproute2"),
 )

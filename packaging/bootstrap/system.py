@@ -17,6 +17,13 @@ from client.app import system_libraries as needs
 #: Exit code for "the system lacks something that you must install".
 LACKING = 3
 
+#: Debian package -> what brings the same on Ubuntu.
+_ON_UBUNTU = {
+    "chromium": "chromium-browser",
+    "chromium-driver": "chromium-chromedriver",
+    "firefox-esr": "firefox",
+}
+
 #: Verbs that open a window, on a screen or on one of their own.
 WINDOW_VERBS = ("desktop", "demo", "bench", "test")
 
@@ -94,13 +101,12 @@ def _in_words(found: dict[str, str]) -> str:
 
 
 def _named_for_this_system(found: dict[str, str]) -> list[str]:
-    """Ubuntu has no package `chromium-driver`; the others have the same names there."""
+    """Ubuntu calls the browsers otherwise; all else has the same names there."""
     try:
         ubuntu = "ID=ubuntu" in Path("/etc/os-release").read_text().splitlines()
     except OSError:
         ubuntu = False
-    other = {"chromium": "chromium-browser", "chromium-driver": "chromium-chromedriver"} if ubuntu else {}
-    return sorted(other.get(package, package) for package in found)
+    return sorted((_ON_UBUNTU if ubuntu else {}).get(package, package) for package in found)
 
 
 def _apt_install(packages: list[str], line: str) -> None:

@@ -1,6 +1,6 @@
 // Camera and microphone: opening them, choosing among them, and how loud the microphone is.
 
-const PICTURE = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30, max: 30 } };
+const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 const NAMES = { audio: "microphone", video: "camera" };

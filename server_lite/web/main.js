@@ -238,7 +238,8 @@ async function start() {
   for (const source of (options.get("without") ?? "").split(",")) if (source in wanted) wanted[source] = false;
   await Promise.all([lookInside(), useDevice("camera").then(() => useDevice("microphone"))]);
   await refreshDevices();
-  if (options.has("autojoin")) await join(options.get("name") ?? "Guest");
+  // Without a token there is nothing to join, and the door has said so.
+  if (options.has("autojoin") && !$("join").disabled) await join(options.get("name") ?? "Guest");
 }
 
 start();

@@ -8,9 +8,12 @@ function pick(stat, names) {
 }
 
 const VIDEO = ["packetsReceived", "packetsLost", "framesReceived", "framesDecoded", "keyFramesDecoded",
-  "framesDropped", "freezeCount", "frameWidth", "frameHeight", "nackCount", "pliCount", "firCount", "jitterBufferDelay"];
+  "framesDropped", "framesPerSecond", "freezeCount", "totalFreezesDuration", "frameWidth", "frameHeight", "nackCount", "pliCount", "firCount", "jitterBufferDelay"];
 const AUDIO = ["packetsReceived", "packetsLost", "totalAudioEnergy", "totalSamplesDuration", "audioLevel", "concealedSamples"];
-const OUT = ["kind", "packetsSent", "framesEncoded", "keyFramesEncoded", "retransmittedPacketsSent", "pliCount", "nackCount", "frameWidth", "frameHeight"];
+const OUT = ["kind", "rid", "active", "packetsSent", "bytesSent", "framesEncoded", "framesPerSecond", "keyFramesEncoded",
+  "retransmittedPacketsSent", "pliCount", "nackCount", "frameWidth", "frameHeight", "targetBitrate", "scalabilityMode",
+  "qualityLimitationReason"];
+const REMOTE = ["roundTripTime", "fractionLost", "packetsLost"];
 
 /** inbound-rtp and outbound-rtp statistics, by member. */
 async function report(meeting, page) {
@@ -25,8 +28,10 @@ async function report(meeting, page) {
   }
   const outbound = [];
   const peer = meeting?.peer;
-  for (const stat of (await peer?.getStats())?.values() ?? []) {
-    if (stat.type === "outbound-rtp") outbound.push(pick(stat, OUT));
+  const stats = await peer?.getStats();
+  for (const stat of stats?.values() ?? []) {
+    // What the server says of a stream that is sent: that it says anything means that the stream arrives.
+    if (stat.type === "outbound-rtp") outbound.push({ ...pick(stat, OUT), ...pick(stats.get(stat.remoteId) ?? {}, REMOTE) });
     const owner = stat.type === "inbound-rtp" ? members[owners.get(peer.producerAt(stat.mid))] : undefined;
     if (owner) owner[stat.kind] = pick(stat, stat.kind === "video" ? VIDEO : AUDIO);
   }

@@ -4,14 +4,42 @@
 // so that people who come and go do not make the description grow for ever.
 
 const DRAIN_MS = 1000; // a freed section rests until the last pictures of its old producer are decoded
-const CAMERA_BITRATE = 900_000; // bit/s; raising costs every viewer's link, lowering costs sharpness
+const LONE_BITRATE = 900_000; // bit/s of a camera sent once, to everybody: raising costs every viewer's link, lowering sharpness
 const DISCONNECTED_MS = 4000; // raising delays the repair after a cut, lowering repairs what would heal by itself
 
-/** Keeps descriptions small: VP8, then baseline H.264 (receiving only), retransmission, Opus. */
+// The camera is sent up to three times at once, so that the server can give each viewer what fits, and each in
+// three temporal layers, so that it can leave out frames. Browsers drop the last layers first when the link is thin.
+const RIDS = ["l", "m", "h"];
+const FRAME_RATE = 30; // per second
+const TEMPORAL = "L1T3";
+// Pixels of a picture from which two, and three, layers are worth their time; Chromium makes no more whatever it is asked.
+const TWO_LAYERS = 480 * 270;
+const THREE_LAYERS = 960 * 540;
+// bit/s that a layer may take, by the most pixels it has: raising costs the sender's link, lowering costs sharpness.
+const BITRATES = [[320 * 180, 150_000], [640 * 360, 500_000], [Infinity, 1_700_000]];
+
+/** How `count` agreed layers of a picture of `pixels` are sent: those that are not worth their time rest. */
+export function layers(count, pixels) {
+  const worthwhile = pixels >= THREE_LAYERS ? 3 : pixels >= TWO_LAYERS ? 2 : 1;
+  const used = Math.min(count, worthwhile);
+  return Array.from({ length: count }, (_, index) => {
+    const scaleResolutionDownBy = 2 ** Math.max(0, used - 1 - index);
+    const maxBitrate = BITRATES.find(([most]) => pixels / scaleResolutionDownBy ** 2 <= most)[1];
+    const most = count === 1 ? Math.min(maxBitrate, LONE_BITRATE) : maxBitrate;
+    return { active: index < used, scaleResolutionDownBy, maxBitrate: most };
+  });
+}
+
+function pixelsOf(track) {
+  const { width = 1280, height = 720 } = track.getSettings();
+  return width * height;
+}
+
+/** Keeps descriptions small: VP8, then baseline H.264 (receiving only), retransmission, Opus, then RED if the server wants it. */
 function codecPreferences(kind, receiving) {
   const { codecs } = RTCRtpReceiver.getCapabilities(kind) ?? { codecs: [] };
   const is = (codec, name) => codec.mimeType.toLowerCase() === `${kind}/${name}`;
-  if (kind === "audio") return codecs.filter((codec) => is(codec, "opus"));
+  if (kind === "audio") return [...codecs.filter((codec) => is(codec, "opus")), ...codecs.filter((codec) => is(codec, "red"))];
   const baseline = (codec) => is(codec, "h264") && /packetization-mode=1/.test(codec.sdpFmtpLine ?? "")
     && /profile-level-id=42e0/i.test(codec.sdpFmtpLine ?? "");
   return [
@@ -21,18 +49,56 @@ function codecPreferences(kind, receiving) {
   ];
 }
 
-const EXTENSIONS = /sdes:mid$|ssrc-audio-level$|abs-send-time$/; // what the server makes use of
+// What the server makes use of: whose packet, which layer, how loud, when sent, how it travelled, what depends on what.
+const EXTENSIONS = new RegExp([
+  "sdes:(mid|(repaired-)?rtp-stream-id)$", "ssrc-audio-level$", "abs-send-time$", "transport-wide-cc-extensions-01$",
+  "dependency-descriptor-rtp-header-extension$",
+].join("|"));
 
 /** Leaves out of the offer what the server would not take anyway; browsers offer several kilobytes of it. */
 function trim(transceiver, kind, receiving) {
   const preferences = codecPreferences(kind, receiving);
   if (preferences.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(preferences);
-  if (!transceiver.setHeaderExtensionsToNegotiate) return;
+  chooseExtensions(transceiver);
+}
+
+function chooseExtensions(transceiver) {
+  if (!transceiver.setHeaderExtensionsToNegotiate) return; // Firefox offers few, and those alone that we want
   const extensions = transceiver.getHeaderExtensionsToNegotiate();
   for (const extension of extensions) {
     if (!EXTENSIONS.test(extension.uri)) extension.direction = "stopped";
+    else if (extension.direction === "stopped") extension.direction = "sendrecv"; // known, but not offered by itself
   }
   transceiver.setHeaderExtensionsToNegotiate(extensions);
+}
+
+/** A section for `track` in layers. Firefox passes over the temporal ones; a browser that cannot make them throws. */
+function addCamera(connection, track) {
+  const encodings = layers(RIDS.length, pixelsOf(track))
+    .map((layer, index) => ({ rid: RIDS[index], maxFramerate: FRAME_RATE, ...layer }));
+  const add = (sendEncodings) => connection.addTransceiver(track, { direction: "sendonly", sendEncodings });
+  try {
+    return add(encodings.map((encoding) => ({ ...encoding, scalabilityMode: TEMPORAL })));
+  } catch {
+    return add(encodings);
+  }
+}
+
+/** Fits the layers to the picture that is sent and to what the server agreed to; it may have taken one layer only. */
+async function fit(sender) {
+  const parameters = sender.getParameters();
+  const { encodings } = parameters;
+  if (!sender.track || !encodings?.length) return;
+  const wanted = layers(encodings.length, pixelsOf(sender.track));
+  const differs = (layer, index) => Object.entries(layer).some(([key, value]) => encodings[index][key] !== value);
+  if (!wanted.some(differs)) return;
+  encodings.forEach((encoding, index) => Object.assign(encoding, wanted[index]));
+  try {
+    await sender.setParameters(parameters);
+  } catch (error) {
+    // A negotiation came between: it ends with the same fitting.
+    if (error.name !== "InvalidStateError" && error.name !== "InvalidModificationError") throw error;
+  }
 }
 
 /**
@@ -61,16 +127,17 @@ export class Peer extends EventTarget {
 
   get connectionState() { return this.#connection.connectionState; }
 
-  /** Sends `track` as `source` ("camera" or "microphone") from now on; null pauses it without an offer. */
+  /** Sends `track` as `source` ("camera", "screen" or "microphone") from now on; null pauses it without an offer. */
   async send(source, track) {
     const transceiver = this.#sending.get(source);
     if (transceiver) {
       await transceiver.sender.replaceTrack(track);
+      if (source === "camera") await fit(transceiver.sender);
       return;
     }
     if (!track) return;
-    const encoding = track.kind === "video" ? { maxBitrate: CAMERA_BITRATE } : {};
-    const added = this.#connection.addTransceiver(track, { direction: "sendonly", sendEncodings: [encoding] });
+    const added = source === "camera" ? addCamera(this.#connection, track)
+      : this.#connection.addTransceiver(track, { direction: "sendonly" });
     trim(added, track.kind, false);
     this.#sending.set(source, added);
     this.#mustOffer = true;
@@ -144,6 +211,10 @@ export class Peer extends EventTarget {
 
   async #offer() {
     this.#mustOffer = false;
+    // Chromium takes what a server refused out of the next offer, but leaves its layers in, and then finds that they
+    // lack the extension that names them.
+    const camera = this.#sending.get("camera");
+    if (camera) chooseExtensions(camera);
     await this.#connection.setLocalDescription();
     // What was added while the offer was made has no mid yet; it is offered in the next round.
     const sections = this.#slots.filter((slot) => slot.transceiver.mid !== null);
@@ -154,7 +225,9 @@ export class Peer extends EventTarget {
       send: sources.map(([source, transceiver]) => ({ mid: transceiver.mid, source })),
       receive: sections.map((slot) => ({ mid: slot.transceiver.mid, producer: slot.producer })),
     });
-    if (!this.#closed) await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    if (this.#closed) return;
+    await this.#connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    if (camera?.mid && !this.#closed) await fit(camera.sender);
   }
 
   #announce() {

@@ -14,9 +14,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.support.namespaces import inside
 
 #: No network of its own, nothing asked, a camera and a microphone from files.
 FLAGS = (
@@ -32,6 +35,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--disable-default-apps",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.*",  # it would wait for answers
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--mute-audio",
@@ -53,10 +57,12 @@ def missing() -> str:
 
 
 class Browser:
-    """Context manager: a headless Chromium with a fresh profile."""
+    """Context manager: a headless Chromium with a fresh profile, in a network `namespace` if one is named."""
 
-    def __init__(self, *flags: str, size: tuple[int, int] = (1280, 720)) -> None:
-        self.flags, self.size = flags, size
+    def __init__(
+        self, *flags: str, size: tuple[int, int] = (1280, 720), namespace: str | None = None
+    ) -> None:
+        self.flags, self.size, self.namespace = flags, size, namespace
         self._driver: subprocess.Popen[bytes] | None = None
         self._profile: tempfile.TemporaryDirectory[str] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
@@ -138,9 +144,10 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="browser", ignore_cleanup_errors=True)
         environment = dict(os.environ)
         environment.pop("DISPLAY", None)
+        prefix = ("ip", "netns", "exec", self.namespace) if self.namespace else ()
         for attempt in range(1, ATTEMPTS + 1):
             self._driver = subprocess.Popen(
-                [shutil.which("chromedriver") or "chromedriver", "--port=0"],
+                [*prefix, shutil.which("chromedriver") or "chromedriver", "--port=0"],
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 stdin=subprocess.DEVNULL,
@@ -192,12 +199,15 @@ class Browser:
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         return self._http(method, f"/session/{self._session}{path}", body)
 
+    def _network(self) -> AbstractContextManager[None]:
+        return inside(self.namespace) if self.namespace else nullcontext()
+
     def _http(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         request = urllib.request.Request(self._base + path, data=data, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with self._network(), urllib.request.urlopen(request, timeout=60) as response:
                 return json.loads(response.read())["value"]
         except urllib.error.HTTPError as error:
             with error:

@@ -167,6 +167,30 @@ def test_a_browser_s_offer() -> None:
     assert offer.section("4") is None
 
 
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+def test_a_browser_s_offer_of_three_layers(browser: str) -> None:
+    text = (GOLDEN / f"{browser}-layers-offer.sdp").read_bytes().decode()
+    audio, video = SessionDescription.parse(text).sections
+    assert (audio.kind, audio.direction, audio.rejected) == ("audio", "sendonly", False)
+    assert (video.kind, video.direction, video.rejected) == ("video", "sendonly", False)
+    opus, vp8 = audio.codec("opus"), video.codec("vp8")
+    assert opus is not None
+    assert vp8 is not None
+    assert opus.parameter("useinbandfec") == "1"  # Firefox says so before it says what opus is
+    assert {"nack pli", "transport-cc"} <= set(vp8.feedback)
+    assert video.rtx_for(vp8.payload_type) is not None
+    assert video.extension_id("urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id") is not None
+    assert video.extension_id("urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id") is not None
+
+
+def test_port_0_rejects_a_section_unless_it_comes_with_the_bundle_only() -> None:
+    """Firefox offers all sections but the first in this way."""
+    firefox = (GOLDEN / "firefox-layers-offer.sdp").read_bytes().decode()
+    assert "m=video 0 " in firefox
+    without = SessionDescription.parse(firefox.replace("a=bundle-only\r\n", ""))
+    assert [section.rejected for section in without.sections] == [False, True]
+
+
 def test_the_order_of_codecs_is_the_m_line_s() -> None:
     first = SessionDescription.parse(CHROMIUM).sections[1].codecs[0]
     assert first.name == "VP8"

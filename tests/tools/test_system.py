@@ -63,7 +63,7 @@ def test_what_is_still_lacking_after_apt_is_said(bare: list[Any], monkeypatch: p
         ("desktop", True, {"libegl1", "libxcb-cursor0"}, {"xvfb", "chromium"}),
         ("demo", True, {"libegl1"}, {"xvfb"}),
         ("demo", False, {"libegl1", "xvfb"}, {"chromium"}),
-        ("test", True, {"xvfb", "chromium-driver", "pulseaudio"}, set()),
+        ("test", True, {"xvfb", "chromium-driver", "firefox-esr", "pulseaudio"}, set()),
     ],
 )
 def test_each_verb_asks_for_what_it_uses(

@@ -89,9 +89,7 @@ class VideoJitterBuffer:
         self._times = SequenceUnwrapper(32)
         self._main: _Run | None = None  # the frame that must come next
         self._key: _Run | None = None  # a later key frame that may overtake it
-        self._taken: int | None = (
-            None  # packets before this number belong to frames that came out, or are older
-        )
+        self._taken: int | None = None  # packets before this number are of no use: what came out was later
         self._restart = -1  # the sequence number that would confirm a new start of the sender
 
     @property

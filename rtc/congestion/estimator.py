@@ -7,7 +7,7 @@ are microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtc.congestion.groups import PacketGroups, Received
@@ -35,6 +35,8 @@ SILENT_STEP: Final = 500_000
 SILENT_PART: Final = 0.7
 #: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
 LATE: Final = 150_000
+#: Microseconds that a packet may wait at the sender after it got its number. Longer tells of losses later.
+WAITED: Final = 1_000_000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
@@ -55,7 +57,16 @@ BLIND_MAXIMUM: Final = 3_000_000
 class SendSideEstimator:
     """The estimate for one path. Not for use by two threads at once."""
 
-    def __init__(self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000) -> None:
+    def __init__(
+        self,
+        start: int = 1_000_000,
+        minimum: int = 50_000,
+        maximum: int = 30_000_000,
+        lookup: Callable[[int, int], Sequence[SentPacket | None]] | None = None,
+    ) -> None:
+        """`lookup(first, count)` tells what was sent, as `Fanout.sent`, where packets wait after they got
+        their numbers; else all that is reported as missing was sent."""
+        self._lookup = lookup
         self._minimum, self._maximum = minimum, maximum
         #: Bit/s that may be sent: media, repairs and probes together.
         self.target = start
@@ -74,8 +85,8 @@ class SendSideEstimator:
         self._references = SequenceUnwrapper(24)
         self._highest = -1  # unwrapped number
         self._newest_sent = -1  # when it was sent
-        self._missing: set[int] = set()
-        self._told: deque[tuple[int, int]] = deque()  # (when, number) of the missing
+        self._open: set[int] = set()  # numbers that were reported as missing, and may still come
+        self._told: deque[tuple[int, int]] = deque()  # (when it counts as lost, number), of these
         self._heard: int | None = None  # transport-wide feedback
         self._reported: int | None = None  # a receiver report
         self._waiting_since: int | None = None
@@ -237,35 +248,53 @@ class SendSideEstimator:
     def _read(
         self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
     ) -> tuple[list[Received], int, int]:
-        """Packets that are new and arrived, bytes that came after all, and of how many it is news."""
+        """Packets that arrived, by the time of sending; bytes that came after all; of how many it is news.
+
+        Numbers are given before packets wait for their turn, so what leaves first may have the higher number,
+        and a number may be reported as missing that has not left yet.
+        """
         reference = self._references.unwrap(report.reference) * 256
-        number = self._first_number(report, sent) - 1
-        highest, missing = self._highest, self._missing
+        first = self._first_number(report, sent)
+        before = self._highest
         received: list[Received] = []
+        waiting: list[int] = []
         late = news = 0
-        for ticks, packet in zip(report.arrivals, sent, strict=False):
-            number += 1
+        highest, newest = before, self._newest_sent
+        for number, (ticks, packet) in enumerate(zip(report.arrivals, sent, strict=False), first):
+            is_new = number > before
             if packet is None:
+                if is_new and ticks is None:
+                    waiting.append(number)
                 continue
-            if number > highest:
+            if is_new:
                 highest = number
-                news += 1
-                if ticks is None:
-                    missing.add(number)
-                    self._told.append((now, number))
-                else:
-                    received.append(Received(packet[0], (reference + ticks) * TICK, packet[1], packet[2]))
-            elif ticks is not None and number in missing:
-                missing.discard(number)
-                late += packet[1]
-                news += 1
-        if highest > self._highest:
-            if number - len(report.arrivals) > self._highest:
-                self._throughput.gap()
-            self._highest = highest
-            last = next(p for p in reversed(sent[: len(report.arrivals)]) if p is not None)
-            self._newest_sent = max(self._newest_sent, last.time)
+            elif number not in self._open:
+                continue  # it was told before
+            if ticks is None:
+                if is_new:
+                    news += 1
+                    self._miss(number, max(now, packet.time + (self.rtt or FIRST_RTT)) + LATE)
+                continue
+            news += 1
+            self._open.discard(number)
+            if is_new or packet.time > self._newest_sent:
+                received.append(Received(packet.time, (reference + ticks) * TICK, packet.size, packet.cluster))
+                newest = max(newest, packet.time)
+            else:
+                late += packet.size
+        for number in waiting:
+            if number < highest:
+                self._miss(number, now + WAITED)
+        if first > before + 1 and highest > before >= 0:
+            self._throughput.gap()
+        self._highest, self._newest_sent = highest, newest
+        received.sort()
         return received, late, news
+
+    def _miss(self, number: int, until: int) -> None:
+        """What has that number counts as lost from `until` on, unless it is reported before."""
+        self._open.add(number)
+        self._told.append((until, number))
 
     def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
         """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
@@ -276,7 +305,7 @@ class SendSideEstimator:
         last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
         packet = sent[last] if last is not None else None
         if last is not None and packet is not None:
-            while first + last <= self._highest and packet.time > self._newest_sent:
+            while first + last <= self._highest and packet.time > self._newest_sent + WAITED:
                 first += 0x10000
         return first
 
@@ -300,12 +329,16 @@ class SendSideEstimator:
     def _settle(self, now: int) -> int:
         """How many of the missing count as lost now."""
         lost = 0
-        while self._told and now - self._told[0][0] >= LATE:
+        while self._told and now >= self._told[0][0]:
             number = self._told.popleft()[1]
-            if number in self._missing:
-                self._missing.discard(number)
-                lost += 1
+            if number in self._open:
+                self._open.discard(number)
+                lost += self._left(number)
         return lost
+
+    def _left(self, number: int) -> bool:
+        """Whether what has that number was sent at all."""
+        return self._lookup is None or self._lookup(number & 0xFFFF, 1)[0] is not None
 
     def _allowed_rate(self) -> float:
         """By delay and losses."""

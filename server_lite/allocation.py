@@ -307,6 +307,7 @@ class _Patience:
     def went_down(self, now: float) -> None:
         if now - self._up_at > REGRET_S:
             return
+        self._up_at = -math.inf  # one step up too many, however many it takes down
         again = now - self._until <= REGRET_S
         self._wait = min(self._wait * 2, BACKOFF_MAX_S) if again else BACKOFF_S
         self._until = now + self._wait

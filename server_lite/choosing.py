@@ -23,6 +23,10 @@ CHOOSE_US: Final = 200_000
 UNSAID_HEIGHT: Final = 4320
 #: A budget above this part of what is used needs no second look while nothing is wanting.
 AMPLE: Final = 1.2
+#: A path that gets more than its budget by this factor cannot wait for the key frame of a lower layer: what is
+#: too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
+#: pictures stand for a moment that would have gone on.
+BEARABLE: Final = 1.3
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
 
@@ -93,8 +97,9 @@ class Chooser:
         path.downlink.tick(path.wanted, now)
         if path.due:
             self.choose(path, now)
-        elif now - path.chosen >= CHOOSE_US and (
-            path.used < path.wanted or path.downlink.budget < path.used * AMPLE
+        elif path.downlink.budget < path.used or (
+            now - path.chosen >= CHOOSE_US
+            and (path.used < path.wanted or path.downlink.budget < path.used * AMPLE)
         ):
             self._allocate(path, now)
 
@@ -115,12 +120,13 @@ class Chooser:
         allocation = path.allocator.allocate(
             path.downlink.budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
+        too_much = path.used > path.downlink.budget * BEARABLE
         path.wanted, path.used = allocation.wanted, allocation.used
         if allocation is path.allocation:
             return
         path.allocation = allocation
         for wish in path.wishes:
-            self._apply(path.consumers[wish.mid], allocation.choices[wish.mid], now)
+            self._apply(path, path.consumers[wish.mid], allocation.choices[wish.mid], now, too_much)
         self._tell(path, {w.producer: allocation.choices[w.mid] for w in path.wishes})
 
     def _wish(self, path: Path, consumer: Consumer, source: Producer) -> Wish:
@@ -154,15 +160,19 @@ class Chooser:
         for path in self._router.paths.values():
             path.due = True
 
-    def _apply(self, consumer: Consumer, choice: Choice, now: int) -> None:
+    def _apply(self, path: Path, consumer: Consumer, choice: Choice, now: int, too_much: bool) -> None:
         source = consumer.source
         if source is None or source.paused or choice.reason == "source":
             return  # what is aimed at stays, so that its first key frame is not missed
         if choice.layer is None:
             consumer.aim(None)
             return
-        layer = source.layers[choice.layer]
-        if consumer.aim(layer, choice.spatial, choice.temporal):
+        layer, flows = source.layers[choice.layer], consumer.current
+        if too_much and flows is not None and flows is not layer and flows.rate > layer.rate:
+            needed = consumer.give_up(layer, choice.spatial, choice.temporal, path.downlink.round_trip)
+        else:
+            needed = consumer.aim(layer, choice.spatial, choice.temporal)
+        if needed:
             self._router.upstream.ask_key_frame(layer, now)
 
     def _tell(self, path: Path, choices: Mapping[str, Choice]) -> None:

@@ -19,6 +19,10 @@ CODECS: Final = {
     "VP9": Codec.VP9,
     "AV1": Codec.AV1,
 }
+#: Microseconds that the key frame of a lower layer takes besides the round trip. Longer repairs that key frame
+#: later; shorter sends rests of the layer that was too much, before it.
+SETTLE_US: Final = 60_000
+_NEVER: Final = 1 << 62
 
 
 class Consumer:
@@ -26,12 +30,14 @@ class Consumer:
 
     __slots__ = (
         "_codecs",
+        "_settling",
         "aimed",
         "current",
         "destination",
         "member",
         "plan",
         "plane",
+        "repairs_from",
         "source",
         "spatial",
         "temporal",
@@ -43,6 +49,8 @@ class Consumer:
         self.aimed: Layer | None = None  # what it shall get
         self.current: Layer | None = None  # what it gets, as far as key frames have come
         self.spatial = self.temporal = 7
+        self.repairs_from = 0  # microseconds; what is missed before that is not sent again
+        self._settling = 0
         self._codecs = frozenset(CODECS[name] for name in plan.codecs)
         self.destination = plane.open_destination(
             peer,
@@ -74,6 +82,8 @@ class Consumer:
         self.aimed, self.spatial, self.temporal = layer, spatial, temporal
         if layer is None or cut:
             self.current = None
+        if layer is None:
+            self.repairs_from, self._settling = 0, 0
         stream = -1 if layer is None else layer.stream
         self.plane.aim(self.destination, stream, spatial=spatial, temporal=temporal, cut=cut or layer is None)
         if layer is None or layer is self.current:
@@ -84,9 +94,18 @@ class Consumer:
         layer.waiting.add(self)
         return True
 
-    def went_over(self) -> None:
+    def give_up(self, layer: Layer, spatial: int, temporal: int, round_trip: int) -> bool:
+        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not
+        sent again until the receiver may have got the key frame of `layer` and knows that it is not needed.
+        `round_trip` in microseconds."""
+        self.repairs_from, self._settling = _NEVER, round_trip + SETTLE_US
+        return self.aim(layer, spatial, temporal, cut=True)
+
+    def went_over(self, now: int) -> None:
         """The key frame of what was aimed at has passed."""
         self.current = self.aimed
+        if self._settling:
+            self.repairs_from, self._settling = now + self._settling, 0
 
     def close(self) -> None:
         if self.aimed is not None:

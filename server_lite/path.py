@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rtc.congestion import SendSideEstimator
-from rtc.fanout import ExtensionIds, Fanout
+from rtc.fanout import ExtensionIds, Fanout, SentPacket
 from rtc.rtcp import ReportBlock, TransportFeedback
 from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
@@ -26,6 +26,16 @@ MAX_RATE: Final = 40_000_000
 UNKNOWN_RATE: Final = 20_000_000
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
+#: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than that
+#: (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
+PROBED: Final = 1.2
+#: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
+UNHEARD_US: Final = 300_000
+#: Numbers behind the last acknowledged one that are looked at for it: some never left, or wait.
+LOOK_AHEAD: Final = 64
+#: Microseconds taken for a round trip that was not measured, and at most.
+USUAL_ROUND_TRIP: Final = 100_000
+MAX_ROUND_TRIP: Final = 500_000
 _NOTHING = [0, 0, 0, 0]
 
 
@@ -34,25 +44,39 @@ class Downlink:
 
     def __init__(self, plane: Fanout, peer: int) -> None:
         self._plane, self._peer = plane, peer
-        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
-        self.fed_back = False  # feedback for each packet comes
+        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE, self._sent)
+        self.agreed = False  # on feedback for each packet
         self._capped = False  # a REMB came
         self._pace = 0
+        self._heard = 0  # microseconds: the last feedback
+        self._next = 0  # the first transport-wide number that no feedback told of
 
     @property
     def budget(self) -> float:
         """bit/s of RTP that may be sent."""
-        return float(self.estimator.target) if self.fed_back or self._capped else float(UNKNOWN_RATE)
+        return float(self.estimator.lasting) if self.agreed or self._capped else float(UNKNOWN_RATE)
+
+    @property
+    def round_trip(self) -> int:
+        """Microseconds, at most MAX_ROUND_TRIP; guessed where it is not known."""
+        return min(self.estimator.rtt or USUAL_ROUND_TRIP, MAX_ROUND_TRIP)
 
     def feedback(self, packet: TransportFeedback, now: int) -> None:
-        self.fed_back = True
-        sent = self._plane.sent(self._peer, packet.base_sequence, len(packet.arrivals))
-        self.estimator.feedback(packet, sent, now)
+        """Ignored where it was not agreed on: then packets bear no numbers."""
+        if not self.agreed:
+            return
+        following = packet.base_sequence + len(packet.arrivals) & 0xFFFF
+        if not self._heard or (following - self._next) & 0xFFFF < 0x8000:
+            self._next = following
+        self._heard = now
+        self.estimator.feedback(packet, self._sent(packet.base_sequence, len(packet.arrivals)), now)
 
     def reported(self, blocks: Iterable[ReportBlock], streams: Mapping[int, Consumer], now: int) -> None:
         """Receiver reports tell the loss of peers that do not feed back."""
+        if self.agreed:
+            return
         lost = [block.fraction_lost for block in blocks if block.ssrc in streams]
-        if lost and not self.fed_back:
+        if lost:
             self.estimator.receiver_report(max(lost) / 256, None, now)
 
     def remb(self, bitrate: int, now: int) -> None:
@@ -61,19 +85,32 @@ class Downlink:
 
     def tick(self, wanted: float, now: int) -> None:
         """Paces, and probes where more than the estimate is `wanted` (bit/s)."""
-        if not self.fed_back:
+        if not self.agreed:
             return
-        self.estimator.tick(now)
-        pace = self.estimator.pacing_rate
+        self._watch(now)
+        estimator = self.estimator
+        estimator.tick(now)
+        probe = estimator.probe(now, int(wanted * PROBED))
+        pace = estimator.pacing_rate  # while a probe is being sent, that of the probe
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)
-        probe = self.estimator.probe(now, int(wanted))
         if probe is not None:
             self._plane.probe(self._peer, probe.size, probe.cluster, now)
 
     def dump(self) -> dict[str, object]:
-        return {"fed_back": self.fed_back, "budget": round(self.budget), **self.estimator.dump()}
+        return {"fed_back": self._heard > 0, "budget": round(self.budget), **self.estimator.dump()}
+
+    def _sent(self, first: int, count: int) -> list[SentPacket | None]:
+        return self._plane.sent(self._peer, first, count)
+
+    def _watch(self, now: int) -> None:
+        """Tells the estimator of packets that nobody has acknowledged, so that it notices a silent path."""
+        if now - self._heard < UNHEARD_US:
+            return
+        left = next((packet for packet in self._sent(self._next, LOOK_AHEAD) if packet is not None), None)
+        if left is not None:
+            self.estimator.sent(left.time)
 
 
 class Path:
@@ -108,11 +145,13 @@ class Path:
         self.looked = self.chosen = self.fed_back = 0  # microseconds
         self._recorder = FeedbackRecorder(rtcp_out.OWN_SSRC)
         plane.set_extensions(peer, extensions)
+        self.downlink.agreed = bool(extensions.transport_wide)
 
     def set_extensions(self, extensions: ExtensionIds) -> None:
         if extensions != self.extensions:
             self.extensions = extensions
             self.plane.set_extensions(self.peer, extensions)
+            self.downlink.agreed = bool(extensions.transport_wide)
 
     def hold_to_cap(self, now: int) -> bool:
         """Counts what came since the last time; True where a pause of pictures has just ended."""

@@ -43,7 +43,7 @@ class RtcpIn:
                     path.downlink.remb(packet.bitrate, now)
 
     def _nack(self, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
-        if consumer.plan.rtx_ssrc is not None:
+        if consumer.plan.rtx_ssrc is not None and now >= consumer.repairs_from:
             sent = self._router.plane.repair(consumer.destination, lost, now)
             self._router.counters.nacks_answered += sent
 

@@ -24,6 +24,9 @@ from rtc.transport_feedback import TICK, TransportFeedback
 #: Packets leave at this many times the target at most. More sends a key frame in less time and makes short
 #: queues.
 PACING: Final = 2.5
+#: The same while a queue is being emptied, of what may be sent afterwards. More lets what waits at the sender
+#: fill the queue again; at less than 1 it waits for ever.
+DRAIN_PACING: Final = 1.1
 #: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE)
 #: that nobody can talk over it. Lower is sooner done with it.
 DRAIN: Final = 0.7
@@ -181,12 +184,21 @@ class SendSideEstimator:
     # What is said.
 
     @property
+    def lasting(self) -> int:
+        """Bit/s that may be sent once the queue is empty: what layers are chosen by, where `target` is what an
+        encoder can be told at once. More than `target` only while a queue is being emptied.
+        """
+        return max(self.target, self._clamp(self._capped_rate()))
+
+    @property
     def pacing_rate(self) -> int:
         """Bytes a second at which packets may leave, as of the last `tick` or `probe`: the probe's rate
-        while one is being sent.
+        while one is being sent. A queue is not filled again with what waited here.
         """
         probing = self._probes.sending_rate(self._now)
-        return int(self.target * PACING if probing is None else probing) // 8
+        if probing is not None:
+            return probing // 8
+        return int(self.lasting * DRAIN_PACING if self._queue.draining else self.target * PACING) // 8
 
     def probe(self, now: int, wanted: int) -> Probe | None:
         """The probe to send now, if any: `wanted` bit/s would be used. Set the pace before."""
@@ -345,10 +357,15 @@ class SendSideEstimator:
         limit = self._loss.limit
         return self._control.rate if limit is None else min(self._control.rate, limit)
 
-    def _set_target(self, recent: int | None) -> None:
+    def _capped_rate(self) -> float:
         rate = self._allowed_rate()
-        if self._remb is not None:
-            rate = min(rate, self._remb)
+        return rate if self._remb is None else min(rate, self._remb)
+
+    def _set_target(self, recent: int | None) -> None:
+        rate = self._capped_rate()
         if self._queue.draining and recent is not None:
             rate = min(rate, recent * (DRAIN if self._queue.delay < SEVERE else DEEP_DRAIN))
-        self.target = int(min(max(rate, self._minimum), self._maximum))
+        self.target = self._clamp(rate)
+
+    def _clamp(self, rate: float) -> int:
+        return int(min(max(rate, self._minimum), self._maximum))

@@ -61,9 +61,10 @@ class LossLimit:
                 self._first = rate, fraction
             elif rate < self._first[0] / 2 and STUBBORN * self._first[1] < fraction <= COLLAPSE:
                 return
-            self.limit = rate * (1 - fraction / 2)
+            limit = rate * (1 - fraction / 2)
             if fraction > COLLAPSE and came_through >= LOADED * rate * (1 - fraction) > 0:
-                self.limit = min(self.limit, came_through * COLLAPSE_MARGIN)
+                limit = min(limit, came_through * COLLAPSE_MARGIN)
+            self.limit = max(limit, float(came_through))  # that much passes, as everybody can see
         elif self.limit is not None:
             rise = RISE if fraction < LOW else SLOW_RISE
             self.limit += self.limit * rise * min(elapsed / 1e6, 2.0)

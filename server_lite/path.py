@@ -31,6 +31,8 @@ ESTIMATE_US: Final = 50_000
 PROBED: Final = 1.2
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 300_000
+#: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
+COUNTED_US: Final = 400_000
 #: Numbers behind the last acknowledged one that are looked at for it: some never left, or wait.
 LOOK_AHEAD: Final = 64
 #: Microseconds taken for a round trip that was not measured, and at most.
@@ -49,6 +51,7 @@ class Downlink:
         self._capped = False  # a REMB came
         self._pace = 0
         self._heard = 0  # microseconds: the last feedback
+        self._counted, self._flowing = (0, 0), 0  # when, octets; bit/s between the last two
         self._next = 0  # the first transport-wide number that no feedback told of
 
     @property
@@ -79,9 +82,18 @@ class Downlink:
         if lost:
             self.estimator.receiver_report(max(lost) / 256, None, now)
 
-    def remb(self, bitrate: int, now: int) -> None:
+    def remb(self, bitrate: int, streams: Iterable[Consumer], now: int) -> None:
+        """What the receiver of `streams` says that it can take."""
+        if self.agreed:
+            self.estimator.remb(bitrate, now)
+            return
         self._capped = True
-        self.estimator.remb(bitrate, now)
+        since, before = self._counted
+        if now - since >= COUNTED_US:
+            octets = sum(self._plane.destination_state(stream.destination).octets for stream in streams)
+            self._flowing = (octets - before) * 8_000_000 // (now - since) if since and octets >= before else 0
+            self._counted = now, octets
+        self.estimator.remb(bitrate, now, self._flowing)
 
     def tick(self, wanted: float, now: int) -> None:
         """Paces, and probes where more than the estimate is `wanted` (bit/s)."""

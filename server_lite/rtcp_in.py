@@ -40,7 +40,7 @@ class RtcpIn:
                         if ssrc in path.by_ssrc:
                             self._key_frame(path.by_ssrc[ssrc], now)
                 case rtcp.ReceiverEstimate():
-                    path.downlink.remb(packet.bitrate, now)
+                    path.downlink.remb(packet.bitrate, path.consumers.values(), now)
 
     def _nack(self, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
         if consumer.plan.rtx_ssrc is not None and now >= consumer.repairs_from:

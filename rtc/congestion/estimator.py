@@ -14,7 +14,7 @@ from rtc.congestion.groups import PacketGroups, Received
 from rtc.congestion.loss import LOW, LossLimit
 from rtc.congestion.probes import Probe, Probes
 from rtc.congestion.queue import SEVERE, QueueWatch
-from rtc.congestion.rate_control import RISE, RateControl
+from rtc.congestion.rate_control import RateControl
 from rtc.congestion.throughput import SHORT_WINDOW, Throughput
 from rtc.congestion.trend import Trendline, Usage
 from rtc.fanout import SentPacket
@@ -55,6 +55,13 @@ MAX_RTT: Final = 3_000_000
 #: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its
 #: reports tell of losses only.
 BLIND_MAXIMUM: Final = 3_000_000
+#: Part a second by which it rises: such a peer cannot be probed, only sent more. Higher tries more than the
+#: path carries more often, lower leaves pictures small for longer.
+BLIND_RISE: Final = 0.2
+#: A REMB of this part of what flows is none that the path forces, and one of this part of the last one has not
+#: fallen. Higher takes noise for a full path, lower sees a full path later.
+FLOWS: Final = 0.9
+REMB_FELL: Final = 0.97
 
 
 class SendSideEstimator:
@@ -84,7 +91,8 @@ class SendSideEstimator:
         self._through: int | None = None  # bit/s that came through, as last known
         self._loss = LossLimit()
         self._probes = Probes()
-        self._remb: int | None = None
+        self._remb: int | None = None  # where it holds
+        self._last_remb = 0
         self._references = SequenceUnwrapper(24)
         self._highest = -1  # unwrapped number
         self._newest_sent = -1  # when it was sent
@@ -153,18 +161,33 @@ class SendSideEstimator:
         if self._remb is not None:
             self._control.set_rate(float(self._remb))
         elif self._loss.fraction < LOW and self._control.rate < BLIND_MAXIMUM:
-            self._control.set_rate(self._control.rate * (1 + RISE * elapsed / 1e6))
+            self._control.set_rate(min(self._control.rate * (1 + BLIND_RISE * elapsed / 1e6), BLIND_MAXIMUM))
         self._loss.relax(self._control.rate)
         self._set_target(None)
 
-    def remb(self, rate: int, now: int) -> None:
+    def remb(self, rate: int, now: int, flowing: int | None = None) -> None:
         """The receiver's own estimate (REMB), bit/s: never more than this; for a peer without transport-wide
         feedback it is the delay-based rate.
+
+        `flowing`: bit/s that were sent to such a peer lately, where that is known. A REMB follows what comes,
+        by 8 % a second, and so says little of a path that carries little: it holds only where it is less than
+        what flows, and falls or packets are lost. Else the rate may rise beyond it, and never is below what
+        flows.
         """
-        self._remb = max(rate, self._minimum)
+        rate = max(rate, self._minimum)
+        last, self._last_remb = self._last_remb, rate
         if self._heard is None:
             self._waiting_since = None
-            self._control.set_rate(float(self._remb))
+            if flowing is not None and (
+                rate >= FLOWS * flowing or (rate > REMB_FELL * last and self._loss.fraction < LOW)
+            ):
+                self._remb = None
+                self._control.set_rate(max(self._control.rate, float(rate), float(flowing)))
+                self._loss.relax(self._control.rate)
+                self._set_target(None)
+                return
+            self._control.set_rate(float(rate))
+        self._remb = rate
         self._set_target(None)
 
     def tick(self, now: int) -> None:

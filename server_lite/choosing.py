@@ -27,6 +27,9 @@ AMPLE: Final = 1.2
 #: too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
 #: pictures stand for a moment that would have gone on.
 BEARABLE: Final = 1.3
+#: While a queue is being emptied, the budget is what is used by this factor: less than it takes to get more
+#: (allocation.MARGIN), and more than what a measured rate changes by in a moment.
+STEADY: Final = 1.14
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
 
@@ -117,8 +120,11 @@ class Chooser:
 
     def _allocate(self, path: Path, now: int) -> None:
         path.chosen = now
+        budget = path.downlink.budget
+        if path.downlink.full and path.allocation is not None:
+            budget = min(budget, path.used * STEADY)
         allocation = path.allocator.allocate(
-            path.downlink.budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
+            budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
         too_much = path.used > path.downlink.budget * BEARABLE
         path.wanted, path.used = allocation.wanted, allocation.used

@@ -31,6 +31,13 @@ ESTIMATE_US: Final = 50_000
 PROBED: Final = 1.2
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 300_000
+#: bit/s tried for TRIAL_US microseconds where no picture flows that could be repeated as a probe: the lowest
+#: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to TRIAL_MAX_WAIT_US.
+#: More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
+TRIAL_RATE: Final = 300_000
+TRIAL_US: Final = 1_500_000
+TRIAL_WAIT_US: Final = 3_000_000
+TRIAL_MAX_WAIT_US: Final = 24_000_000
 #: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
 COUNTED_US: Final = 400_000
 #: Numbers behind the last acknowledged one that are looked at for it: some never left, or wait.
@@ -52,12 +59,22 @@ class Downlink:
         self._pace = 0
         self._heard = 0  # microseconds: the last feedback
         self._counted, self._flowing = (0, 0), 0  # when, octets; bit/s between the last two
+        self._trial_until = self._next_trial = 0  # microseconds
+        self._trial_wait = TRIAL_WAIT_US
         self._next = 0  # the first transport-wide number that no feedback told of
 
     @property
     def budget(self) -> float:
         """bit/s of RTP that may be sent."""
-        return float(self.estimator.lasting) if self.agreed or self._capped else float(UNKNOWN_RATE)
+        if not self.agreed and not self._capped:
+            return float(UNKNOWN_RATE)
+        trial = TRIAL_RATE if self._trial_until else 0
+        return float(max(self.estimator.lasting, trial))
+
+    @property
+    def full(self) -> bool:
+        """A queue stands before the path: nothing is to be added."""
+        return self.agreed and self.estimator.draining
 
     @property
     def round_trip(self) -> int:
@@ -107,8 +124,16 @@ class Downlink:
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)
-        if probe is not None:
-            self._plane.probe(self._peer, probe.size, probe.cluster, now)
+        if self._trial_until and now >= self._trial_until:
+            self._trial_until = 0
+        if probe is None:
+            return
+        if self._plane.probe(self._peer, probe.size, probe.cluster, now):
+            if not self._trial_until:
+                self._trial_wait = TRIAL_WAIT_US
+        elif now >= self._next_trial:
+            self._trial_until, self._next_trial = now + TRIAL_US, now + self._trial_wait
+            self._trial_wait = min(2 * self._trial_wait, TRIAL_MAX_WAIT_US)
 
     def dump(self) -> dict[str, object]:
         return {"fed_back": self._heard > 0, "budget": round(self.budget), **self.estimator.dump()}

@@ -39,7 +39,10 @@ SILENT_PART: Final = 0.7
 #: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
 LATE: Final = 150_000
 #: Microseconds that a packet may wait at the sender after it got its number. Longer tells of losses later.
-WAITED: Final = 1_000_000
+WAITED: Final = 500_000
+#: Numbers behind the newest for which it is looked up whether they have left. More bridges a longer wait at the
+#: sender.
+MOST_WAITING: Final = 1000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
@@ -62,6 +65,7 @@ BLIND_RISE: Final = 0.2
 #: fallen. Higher takes noise for a full path, lower sees a full path later.
 FLOWS: Final = 0.9
 REMB_FELL: Final = 0.97
+_UNKNOWN: Final = SentPacket(0, 0, 0)
 
 
 class SendSideEstimator:
@@ -207,6 +211,11 @@ class SendSideEstimator:
     # What is said.
 
     @property
+    def draining(self) -> bool:
+        """Whether a queue is being emptied: no time to send more."""
+        return self._queue.draining
+
+    @property
     def lasting(self) -> int:
         """Bit/s that may be sent once the queue is empty: what layers are chosen by, where `target` is what an
         encoder can be told at once. More than `target` only while a queue is being emptied.
@@ -340,7 +349,7 @@ class SendSideEstimator:
         last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
         packet = sent[last] if last is not None else None
         if last is not None and packet is not None:
-            while first + last <= self._highest and packet.time > self._newest_sent + WAITED:
+            while first + last <= self._highest and packet.time > self._newest_sent + SILENCE:
                 first += 0x10000
         return first
 
@@ -366,14 +375,18 @@ class SendSideEstimator:
         lost = 0
         while self._told and now >= self._told[0][0]:
             number = self._told.popleft()[1]
-            if number in self._open:
-                self._open.discard(number)
-                lost += self._left(number)
+            if number not in self._open:
+                continue
+            sent = self._lookup(number & 0xFFFF, 1)[0] if self._lookup is not None else _UNKNOWN
+            until = 0 if sent is None else sent.time + (self.rtt or FIRST_RTT) + LATE
+            if sent is None and self._highest - number < MOST_WAITING:
+                until = now + WAITED  # it waits still, or was dropped
+            if until > now:
+                self._told.append((until, number))
+                continue
+            self._open.discard(number)
+            lost += sent is not None
         return lost
-
-    def _left(self, number: int) -> bool:
-        """Whether what has that number was sent at all."""
-        return self._lookup is None or self._lookup(number & 0xFFFF, 1)[0] is not None
 
     def _allowed_rate(self) -> float:
         """By delay and losses."""

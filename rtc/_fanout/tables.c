@@ -103,7 +103,7 @@ int hf_route(hf_core *c, const uint8_t *address, int size, int handle)
 {
     if (size < 1 || size > ADDRESS_BYTES)
         return HF_BAD_ARGUMENT;
-    if (handle >= 0 && !peer_of(c, handle))
+    if (handle != -1 && !peer_of(c, handle))
         return HF_NO_HANDLE;
     hash_entry **place = entry_of(c, address, size), *e = *place;
     if (handle < 0) {
@@ -293,6 +293,12 @@ int hf_open_stream(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc, int
         return HF_NO_HANDLE;
     if (clock_rate <= 0 || ssrc == rtx_ssrc || route_find(p, ssrc) || (rtx_ssrc && route_find(p, rtx_ssrc)))
         return HF_BAD_ARGUMENT;
+    for (int i = 0; i < codec_count; i++)
+        if (codecs[2 * i] > 127 || codecs[2 * i + 1] >= CODECS)
+            return HF_BAD_ARGUMENT;
+    for (int i = 0; i < 2 * rtx_count; i++)
+        if (rtx_types[i] > 127)
+            return HF_BAD_ARGUMENT;
     stream *s = calloc(1, sizeof *s);
     if (!s)
         return HF_NO_MEMORY;
@@ -301,9 +307,9 @@ int hf_open_stream(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc, int
     memset(s->codecs, 0xFF, sizeof s->codecs);
     memset(s->rtx_types, 0xFF, sizeof s->rtx_types);
     for (int i = 0; i < codec_count; i++)
-        s->codecs[codecs[2 * i] & 127] = (int8_t)codecs[2 * i + 1];
+        s->codecs[codecs[2 * i]] = (int8_t)codecs[2 * i + 1];
     for (int i = 0; i < rtx_count; i++)
-        s->rtx_types[rtx_types[2 * i] & 127] = rtx_types[2 * i + 1];
+        s->rtx_types[rtx_types[2 * i]] = rtx_types[2 * i + 1];
     int number = s->handle = table_add(&c->streams, s);
     if (number < 0) {
         free(s);
@@ -391,6 +397,9 @@ int hf_open_destination(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc
         return HF_NO_HANDLE;
     if (clock_rate <= 0 || mid_size < 0 || mid_size > MID_BYTES)
         return HF_BAD_ARGUMENT;
+    for (int i = 0; i < codec_count; i++)
+        if (codecs[3 * i] >= CODECS || codecs[3 * i + 1] > 127 || codecs[3 * i + 2] > 127)
+            return HF_BAD_ARGUMENT;
     destination *d = calloc(1, sizeof *d);
     if (!d)
         return HF_NO_MEMORY;
@@ -402,9 +411,9 @@ int hf_open_destination(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc
     memset(d->types, 0xFF, sizeof d->types);
     memset(d->rtx_types, 0xFF, sizeof d->rtx_types);
     for (int i = 0; i < codec_count; i++) {
-        int codec = codecs[3 * i] < CODECS ? codecs[3 * i] : OPAQUE;
-        d->types[codec] = codecs[3 * i + 1] & 127;
-        d->rtx_types[codec] = codecs[3 * i + 2] ? codecs[3 * i + 2] & 127 : -1;
+        int codec = codecs[3 * i];
+        d->types[codec] = codecs[3 * i + 1];
+        d->rtx_types[codec] = codecs[3 * i + 2] ? codecs[3 * i + 2] : -1;
     }
     memcpy(d->mid, mid, (size_t)mid_size);
     d->mid_size = mid_size;

@@ -314,13 +314,13 @@ struct hf_core {
     uint8_t taken_address[ADDRESS_BYTES];
     int64_t counters[COUNTERS];
     bucket strangers;
-    int no_segments; /* the system refused UDP GSO */
+    int without_segments; /* messages until UDP GSO is tried again, which the system refused */
     int *pacing;     /* peers with something waiting, in the order in which they began to */
     int pacing_count, pacing_room;
     void *io_in, *io_out; /* buffers of recvmmsg and sendmmsg */
 };
 
-/* tables.c */
+/* tables.c, addresses.c, peers.c */
 void *table_get(const table *t, int handle);
 int table_add(table *t, void *item);
 void table_remove(table *t, int handle);
@@ -328,17 +328,33 @@ static inline peer *peer_of(hf_core *c, int h) { return table_get(&c->peers, h);
 static inline stream *stream_of(hf_core *c, int h) { return table_get(&c->streams, h); }
 static inline destination *destination_of(hf_core *c, int h) { return table_get(&c->destinations, h); }
 int address_find(hf_core *c, const uint8_t *address, int size);
+void addresses_forget(hf_core *c, int peer);
 int list_add(int **list, int *count, int *room, int value);
 void list_remove(int *list, int *count, int value);
 ssrc_route *route_find(peer *p, uint32_t ssrc);
+int route_add(peer *p, uint32_t ssrc, int stream, int repair);
+void route_remove(peer *p, const ssrc_route *r);
+/* Counts what is dropped. */
+static inline int drop(hf_core *c, int counter)
+{
+    c->counters[counter]++;
+    return 0;
+}
 
-/* sending.c */
+/* opening.c: 0 where it was dropped. */
+int open_rtp(hf_core *c, peer *p, slot *s);
+int open_rtcp(hf_core *c, peer *p, slot *s, hf_record *r);
+
+/* pacing.c */
 enum { URGENT, MEDIA, AT_ONCE };
-uint8_t *out_reserve(hf_core *c, int size);
 int must_wait(const peer *p, int how, int64_t now);
 void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now);
-void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data, int size);
 void queues_clear(hf_core *c, peer *p);
+void release_all_due(hf_core *c, int64_t now);
+
+/* sending.c */
+uint8_t *out_reserve(hf_core *c, int size);
+void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data, int size);
 void io_free(hf_core *c);
 void outputs_free(hf_core *c);
 

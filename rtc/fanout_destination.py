@@ -18,6 +18,7 @@ from rtc.fanout_extensions import ExtensionWriter
 from rtc.fanout_layers import LayerFilter
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
+from rtc.fanout_red import primary
 from rtc.packet_reader import NO_LEVEL, Packet, red_with_type
 from rtc.rewrite import Rewritten, StreamRewriter
 from rtc.rtp import HEADER
@@ -29,6 +30,7 @@ _MARKER: Final = int(Flag.MARKER)
 _VOICE: Final = int(Flag.VOICE)
 _VP8: Final = int(Codec.VP8)
 _RED: Final = int(Codec.RED)
+_OPAQUE: Final = int(Codec.OPAQUE)
 
 #: A packet of padding only: 254 zeros and their number with itself (RFC 3550 section 5.1).
 _PADDING: Final = bytes(254) + b"\xff"
@@ -113,7 +115,9 @@ class Destination:
     def forward(self, packet: Packet, stream: Stream, now: int) -> None:
         """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here."""
         rewriter, flags = self._rewriter, packet.flags
-        types = self._types.get(packet.codec)
+        types, sound = self._types.get(packet.codec), None
+        if types is None and packet.codec == _RED:
+            types, sound = self._without_redundancy(packet, stream)
         if types is None or flags & _EMPTY:
             if self.current is stream and flags & _UNNUMBERED != _UNNUMBERED:
                 rewriter.drop(packet.sequence)
@@ -148,9 +152,21 @@ class Destination:
         self._rtx_type = types[1]
         if plan.video and plan.rtx_ssrc:
             self._remember(Sent(stream.peer, stream.peer.keep(packet), now, marker, numbers))
-        self._send(packet, numbers, types[0] | marker, now)
+        payload = self._payload(packet, numbers) if sound is None else sound
+        self._send(packet, numbers, types[0] | marker, payload, now)
 
-    def _send(self, packet: Packet, numbers: Rewritten, second: int, now: int) -> None:
+    def _without_redundancy(
+        self, packet: Packet, stream: Stream
+    ) -> tuple[tuple[int, int] | None, bytes | None]:
+        """Types and payload for a receiver that knows Opus, but not RED."""
+        if self.plan.video or _OPAQUE not in self._types:
+            return None, None
+        found = primary(packet.payload)
+        if found is None or stream.plan.codecs.get(found[0]) != _OPAQUE:
+            return None, None
+        return self._types[_OPAQUE], found[1]
+
+    def _send(self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int) -> None:
         peer, extensions = self.peer, self._extensions
         level = packet.level
         if level == NO_LEVEL:
@@ -163,12 +179,12 @@ class Destination:
                 0x90 if block else 0x80, second, numbers.sequence_number, numbers.timestamp, self.plan.ssrc
             )
             + block
-            + self._payload(packet, numbers)
+            + payload
         )
         send = self._output.paced_rtp if self.plan.video else self._output.rtp
         if send(peer, plain, now, numbered=extensions.numbered):
             self._packets += 1
-            self._octets += len(packet.payload)
+            self._octets += len(payload)
             self._output.counters["forwarded"] += 1
 
     def _payload(self, packet: Packet, numbers: Rewritten) -> bytes:

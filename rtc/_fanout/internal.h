@@ -118,6 +118,11 @@ int rtp_read(slot *s, const uint8_t *ids, extensions *found);
 struct stream;
 int payload_read(slot *s, hf_record *r, struct stream *st);
 
+/* red.c: every block gets that payload type; where the primary block begins (0 where the lengths lie or nothing is in
+ * it) and its payload type. */
+void red_retype(uint8_t *payload, int size, int type);
+int red_primary(const uint8_t *payload, int size, int *type);
+
 /* rewrite.c */
 typedef struct {
     int64_t drops[REMEMBERED_PICTURES + 1];

@@ -71,7 +71,9 @@ class SealedCall:
         self.plane.aim(self.destination, self.stream)
 
     def open_stream(self, ssrc: int) -> int:
-        return self.plane.open_stream(self.source, StreamPlan(ssrc, 48000, False, {111: Codec.OPAQUE}))
+        return self.plane.open_stream(
+            self.source, StreamPlan(ssrc, 48000, False, {111: Codec.OPAQUE, 63: Codec.RED})
+        )
 
     def seal(self, sequence: int, payload: bytes = b"sound", ssrc: int = SSRC) -> bytes:
         packet = RtpPacket(111, sequence & 0xFFFF, sequence * 960 & 0xFFFFFFFF, ssrc, False, payload)

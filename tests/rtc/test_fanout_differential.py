@@ -108,3 +108,8 @@ if not native_reason():
     def test_the_kernel_and_its_twin_do_the_same() -> None:
         total = compare((PythonFanout, native), PACKETS, 1)
         assert total["received"] >= PACKETS
+
+    def test_a_kernel_that_reads_red_otherwise_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("rtc.fanout_destination.primary", lambda payload: None)
+        with pytest.raises(DifferenceError, match="seed"):
+            compare((PythonFanout, native), 40000, 1)

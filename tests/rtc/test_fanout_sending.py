@@ -202,7 +202,7 @@ if not native_reason():
             plane.close()
 
     def test_where_segments_are_refused_each_goes_alone_and_later_they_are_tried_again() -> None:
-        """The system refuses segments on a socket without check sums (EINVAL), as it does where there are none."""
+        """The system refuses segments on a socket without check sums, as it does where there are none."""
         with bound() as near, bound() as far:
             joined = segments(near)
             far.setsockopt(SOL_UDP, UDP_GRO, 1)

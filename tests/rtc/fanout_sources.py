@@ -261,7 +261,7 @@ class Source:
         sizes = [random.choice((0, 10, 10, 300)) for _ in range(random.randrange(3))]
         primary = random.choice((111, 111, 111, random.randrange(128)))
         heads = b"".join(bytes((0x80 | 111, random.randrange(256), size >> 8, size & 0xFF)) for size in sizes)
-        payload = heads + bytes((primary,)) + random.randbytes(sum(sizes) + random.choice((0, 1, 40, 40)))
+        payload = heads + bytes((primary,)) + random.randbytes(sum(sizes) + random.choice((0, 1, 40, 40, 40)))
         dice = random.random()
         if dice < 0.05 and sizes:  # a length that lies
             payload = payload[:2] + random.randbytes(2) + payload[4:]

@@ -16,12 +16,12 @@ from rtc.fanout import (
 )
 from rtc.fanout_extensions import ExtensionWriter
 from rtc.fanout_layers import LayerFilter
+from rtc.fanout_outgoing import Outgoing
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
 from rtc.fanout_red import primary
 from rtc.packet_reader import NO_LEVEL, Packet, red_with_type
 from rtc.rewrite import Rewritten, StreamRewriter
-from rtc.rtp import HEADER
 
 _EMPTY: Final = int(Flag.EMPTY)
 _UNNUMBERED: Final = int(Flag.EMPTY | Flag.REPAIRED)
@@ -167,22 +167,24 @@ class Destination:
         return self._types[_OPAQUE], found[1]
 
     def _send(self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int) -> None:
-        peer, extensions = self.peer, self._extensions
         level = packet.level
         if level == NO_LEVEL:
             level = -1
         elif packet.flags & _VOICE:
             level |= 0x80
-        block = extensions.block(level, peer.next_number, now, _descriptor(packet, numbers))
-        plain = (
-            HEADER.pack(
-                0x90 if block else 0x80, second, numbers.sequence_number, numbers.timestamp, self.plan.ssrc
-            )
-            + block
-            + payload
+        outgoing = Outgoing(
+            0x80,
+            second,
+            numbers.sequence_number,
+            numbers.timestamp,
+            self.plan.ssrc,
+            self._extensions,
+            level,
+            _descriptor(packet, numbers),
+            payload,
         )
-        send = self._output.paced_rtp if self.plan.video else self._output.rtp
-        if send(peer, plain, now, numbered=extensions.numbered):
+        send = self._output.paced if self.plan.video else self._output.send
+        if send(self.peer, outgoing, now):
             self._packets += 1
             self._octets += len(payload)
             self._output.counters["forwarded"] += 1
@@ -283,18 +285,19 @@ class Destination:
         cluster: int,
         descriptor: bytes = b"",
     ) -> int:
-        block = self._extensions.block(-1, self.peer.next_number, now, descriptor)
-        head = HEADER.pack(
-            first | 0x10 if block else first, second, self._rtx_sequence, timestamp, self.plan.rtx_ssrc
+        outgoing = Outgoing(
+            first,
+            second,
+            self._rtx_sequence,
+            timestamp,
+            self.plan.rtx_ssrc,
+            self._extensions,
+            -1,
+            descriptor,
+            payload,
+            cluster,
         )
-        size = self._output.paced_rtp(
-            self.peer,
-            head + block + payload,
-            now,
-            numbered=self._extensions.numbered,
-            first=True,
-            cluster=cluster,
-        )
+        size = self._output.paced(self.peer, outgoing, now, first=True)
         if size:
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         return size

@@ -70,6 +70,7 @@ class PythonFanout:
         sending = SrtpSession(profile, send, inbound=False)
         if not self._clear:
             entry.receiving, entry.sending = receiving, sending
+            entry.tag = profile.tag_bytes
         entry.unlocked.clear()
 
     def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
@@ -316,7 +317,7 @@ class PythonFanout:
         return packets
 
     def send_rtp(self, peer: int, packet: bytes, now: int) -> None:
-        self._output.rtp(self._peers.get(peer), packet, now, numbered=False)
+        self._output.rtp(self._peers.get(peer), packet, now)
 
     def send_rtcp(self, peer: int, packet: bytes, now: int) -> None:
         self._output.rtcp(self._peers.get(peer), packet, now)

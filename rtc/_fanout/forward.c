@@ -185,7 +185,7 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
     header h;
     header_build(&h, p, d, o.type, marker, n.sequence, n.timestamp, d->ssrc,
                  r->level == 255 ? -1 : r->level | (r->flags & VOICE ? 0x80 : 0),
-                 s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame, now);
+                 s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame);
     uint8_t copy[MAX_DATAGRAM];
     if (d->rtx_ssrc && d->video)
         remember(d, from, s, r, &n, marker, now);

@@ -9,46 +9,21 @@ int must_wait(const peer *p, int how, int64_t now)
     return how != AT_ONCE && (waits(p) || (p->rate && p->until - now > PACER_BURST));
 }
 
-static void count_pace(peer *p, int size, int64_t now)
+void count_pace(peer *p, int size, int64_t now)
 {
     if (p->rate)
         p->until = (p->until > now ? p->until : now) + (int64_t)size * 1000000 / p->rate;
 }
 
-/* time -1: it waits. */
-static void note_sent(peer *p, int number, int size, uint32_t cluster, int64_t time)
+int wait_turn(hf_core *c, peer *p, waiting *w, int how)
 {
-    if (number >= 0 && (p->sent || (p->sent = calloc(SENT_PACKETS, sizeof *p->sent))))
-        p->sent[number % SENT_PACKETS] = (sent){time, cluster, (uint16_t)number, (uint16_t)size};
-}
-
-static waiting *kept(const uint8_t *data, int size, int number)
-{
-    waiting *w = malloc(sizeof *w + (size_t)size);
-    if (w) {
-        memcpy(w->data, data, (size_t)size);
-        w->next = NULL, w->size = size, w->number = number;
-    }
-    return w;
-}
-
-void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now)
-{
-    if (!must_wait(p, how, now)) {
-        note_sent(p, number, size, cluster, now);
-        count_pace(p, size, now);
-        out_raw(c, p->address, p->address_size, data, size);
-        return;
-    }
-    waiting *w = kept(data, size, number);
-    if (!w || (!waits(p) && list_add(&c->pacing, &c->pacing_count, &c->pacing_room, p->handle) < 0)) {
+    if (!waits(p) && list_add(&c->pacing, &c->pacing_count, &c->pacing_room, p->handle) < 0) {
         free(w);
-        c->counters[C_PACER_FULL]++;
-        return;
+        return drop(c, C_PACER_FULL);
     }
-    note_sent(p, number, size, cluster, -1);
     queue *q = how == URGENT ? &p->urgent : &p->media;
     *q->last = w, q->last = &w->next, q->count++;
+    return 1;
 }
 
 static waiting *queue_take(queue *q)
@@ -80,14 +55,10 @@ static void release_due(hf_core *c, peer *p, int64_t now)
 {
     while (waits(p) && (!p->rate || p->until - now <= PACER_BURST)) {
         waiting *w = next_waiting(p);
-        uint8_t *out = out_reserve(c, w->size);
-        count_pace(p, w->size, now);
-        if (w->number >= 0 && p->sent && p->sent[w->number % SENT_PACKETS].number == w->number)
-            p->sent[w->number % SENT_PACKETS].time = now;
-        if (out) {
-            memcpy(out, w->data, (size_t)w->size);
-            out_raw(c, p->address, p->address_size, out, w->size);
-        }
+        if (now - w->since > PACER_AGE)
+            drop(c, C_PACER_LATE);
+        else
+            seal_waiting(c, p, w, now);
         free(w);
     }
 }
@@ -124,7 +95,7 @@ int hf_sent(hf_core *c, int handle, int first, int count, int64_t *times, uint16
     for (int i = 0; i < count; i++) {
         int number = (first + i) & 0xFFFF;
         const sent *s = p->sent ? &p->sent[number % SENT_PACKETS] : NULL;
-        int known = s && s->size && s->number == number && s->time >= 0;
+        int known = s && s->size && s->number == number;
         times[i] = known ? s->time : 0, sizes[i] = known ? s->size : 0, clusters[i] = known ? s->cluster : 0;
     }
     return 0;

@@ -25,7 +25,7 @@ static int send_repair(hf_core *c, destination *d, int type, int first, int mark
     peer *p = peer_of(c, d->peer);
     header h;
     header_build(&h, p, d, type, marker, (uint16_t)(d->rtx_sequence + 1), timestamp, d->rtx_ssrc, -1,
-                 dependency, dependency_size, frame, now);
+                 dependency, dependency_size, frame);
     h.bytes[0] |= (uint8_t)first;
     int sent = seal_and_send(c, p, &h, payload, size, d->rtx_ssrc, &d->rtx_sent, URGENT, cluster, now);
     if (sent)

@@ -165,15 +165,15 @@ static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
 
 static void put_aside(hf_core *c, const output *o)
 {
-    waiting *w = c->taken_count < TAKE_PACKETS ? malloc(sizeof *w + (size_t)o->size + ADDRESS_BYTES) : NULL;
-    if (!w) {
+    taken *t = c->taken_count < TAKE_PACKETS ? malloc(sizeof *t + (size_t)o->size + ADDRESS_BYTES) : NULL;
+    if (!t) {
         c->counters[C_BUFFER_FULL]++;
         return;
     }
-    w->next = NULL, w->size = o->size, w->number = o->address_size;
-    memcpy(w->data, o->address, ADDRESS_BYTES);
-    memcpy(w->data + ADDRESS_BYTES, o->data, (size_t)o->size);
-    *c->taken_last = w, c->taken_last = &w->next, c->taken_count++;
+    t->next = NULL, t->size = o->size, t->address_size = o->address_size;
+    memcpy(t->data, o->address, ADDRESS_BYTES);
+    memcpy(t->data + ADDRESS_BYTES, o->data, (size_t)o->size);
+    *c->taken_last = t, c->taken_last = &t->next, c->taken_count++;
     c->counters[C_SENT]++, c->counters[C_SENT_OCTETS] += o->size;
 }
 
@@ -238,14 +238,14 @@ int hf_flush(hf_core *c, int fd, int64_t now)
 int hf_take(hf_core *c, const uint8_t **address, int *address_size, const uint8_t **data, int *size)
 {
     free(c->taken_now);
-    waiting *w = c->taken_now = c->taken_first;
-    if (!w)
+    taken *t = c->taken_now = c->taken_first;
+    if (!t)
         return 0;
-    c->taken_first = w->next, c->taken_count--;
+    c->taken_first = t->next, c->taken_count--;
     if (!c->taken_first)
         c->taken_last = &c->taken_first;
-    *address = w->data, *address_size = w->number;
-    *data = w->data + ADDRESS_BYTES, *size = w->size;
+    *address = t->data, *address_size = t->address_size;
+    *data = t->data + ADDRESS_BYTES, *size = t->size;
     return 1;
 }
 
@@ -256,8 +256,8 @@ void outputs_free(hf_core *c)
     for (chunk *k = c->chunks, *next; k; k = next)
         next = k->next, free(k);
     free(c->out.items);
-    for (waiting *w = c->taken_first, *next; w; w = next)
-        next = w->next, free(w);
+    for (taken *t = c->taken_first, *next; t; t = next)
+        next = t->next, free(t);
     free(c->taken_now);
     free(c->pacing);
 }

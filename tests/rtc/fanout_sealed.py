@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ from rtc.fanout_open import native_reason, open_fanout
 from rtc.fanout_twin import PythonFanout
 from rtc.rtp import RtpPacket
 from rtc.srtp_session import SrtpSession
+from tests.rtc.fanout_call import vp8
 
 MakePlane = Callable[[], Fanout]
 
@@ -74,6 +76,22 @@ class SealedCall:
         return self.plane.open_stream(
             self.source, StreamPlan(ssrc, 48000, False, {111: Codec.OPAQUE, 63: Codec.RED})
         )
+
+    def open_picture(self) -> int:
+        """A picture under SSRC 5 that goes to the receiver as 77, repaired as 78; the destination."""
+        stream = self.plane.open_stream(self.source, StreamPlan(5, 90000, True, {96: Codec.VP8}))
+        destination = self.plane.open_destination(
+            self.sink, DestinationPlan(77, 78, 90000, True, {Codec.VP8: (100, 101)})
+        )
+        self.plane.aim(destination, stream)
+        return destination
+
+    def picture_comes(self, sequence: int, *, key: bool = False, size: int = 100) -> None:
+        """A frame of one packet with `size` bytes more than its head."""
+        packet = vp8(sequence, key=key)
+        data = self.sender.seal_rtp(replace(packet, payload=packet.payload + bytes(size)).serialize())
+        assert data is not None
+        assert len(self.comes(data)) == 1
 
     def seal(self, sequence: int, payload: bytes = b"sound", ssrc: int = SSRC) -> bytes:
         packet = RtpPacket(111, sequence & 0xFFFF, sequence * 960 & 0xFFFFFFFF, ssrc, False, payload)

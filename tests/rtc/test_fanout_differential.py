@@ -109,7 +109,14 @@ if not native_reason():
         total = compare((PythonFanout, native), PACKETS, 1)
         assert total["received"] >= PACKETS
 
-    def test_a_kernel_that_reads_red_otherwise_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("rtc.fanout_destination.primary", lambda payload: None)
+    @pytest.mark.parametrize(
+        ("name", "changed"),
+        [("rtc.fanout_destination.primary", lambda payload: None), ("rtc.pacer.PACER_AGE", 280_000)],
+        ids=["red", "age"],
+    )
+    def test_a_rule_that_the_kernel_has_otherwise_is_caught(
+        monkeypatch: pytest.MonkeyPatch, name: str, changed: object
+    ) -> None:
+        monkeypatch.setattr(name, changed)
         with pytest.raises(DifferenceError, match="seed"):
             compare((PythonFanout, native), 40000, 1)

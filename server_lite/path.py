@@ -53,7 +53,7 @@ class Downlink:
 
     def __init__(self, plane: Fanout, peer: int) -> None:
         self._plane, self._peer = plane, peer
-        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE, self._sent)
+        self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
         self.agreed = False  # on feedback for each packet
         self._capped = False  # a REMB came
         self._pace = 0

@@ -7,7 +7,7 @@ are microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rtc.congestion.groups import PacketGroups, Received
@@ -38,11 +38,6 @@ SILENT_STEP: Final = 500_000
 SILENT_PART: Final = 0.7
 #: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
 LATE: Final = 150_000
-#: Microseconds that a packet may wait at the sender after it got its number. Longer tells of losses later.
-WAITED: Final = 500_000
-#: Numbers behind the newest for which it is looked up whether they have left. More bridges a longer wait at the
-#: sender.
-MOST_WAITING: Final = 1000
 #: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
 FEEDBACKS_PER_SECOND: Final = 100
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
@@ -65,22 +60,10 @@ BLIND_RISE: Final = 0.2
 #: fallen. Higher takes noise for a full path, lower sees a full path later.
 FLOWS: Final = 0.9
 REMB_FELL: Final = 0.97
-_UNKNOWN: Final = SentPacket(0, 0, 0)
-
-
 class SendSideEstimator:
     """The estimate for one path. Not for use by two threads at once."""
 
-    def __init__(
-        self,
-        start: int = 1_000_000,
-        minimum: int = 50_000,
-        maximum: int = 30_000_000,
-        lookup: Callable[[int, int], Sequence[SentPacket | None]] | None = None,
-    ) -> None:
-        """`lookup(first, count)` tells what was sent, as `Fanout.sent`, where packets wait after they got
-        their numbers; else all that is reported as missing was sent."""
-        self._lookup = lookup
+    def __init__(self, start: int = 1_000_000, minimum: int = 50_000, maximum: int = 30_000_000) -> None:
         self._minimum, self._maximum = minimum, maximum
         #: Bit/s that may be sent: media, repairs and probes together.
         self.target = start
@@ -292,53 +275,37 @@ class SendSideEstimator:
     def _read(
         self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
     ) -> tuple[list[Received], int, int]:
-        """Packets that arrived, by the time of sending; bytes that came after all; of how many it is news.
-
-        Numbers are given before packets wait for their turn, so what leaves first may have the higher number,
-        and a number may be reported as missing that has not left yet.
-        """
+        """Packets that are new and arrived, bytes that came after all, and of how many it is news."""
         reference = self._references.unwrap(report.reference) * 256
         first = self._first_number(report, sent)
         before = self._highest
         received: list[Received] = []
-        waiting: list[int] = []
         late = news = 0
         highest, newest = before, self._newest_sent
         for number, (ticks, packet) in enumerate(zip(report.arrivals, sent, strict=False), first):
             is_new = number > before
             if packet is None:
-                if is_new and ticks is None:
-                    waiting.append(number)
                 continue
             if is_new:
-                highest = number
+                highest, newest = number, packet.time
             elif number not in self._open:
                 continue  # it was told before
             if ticks is None:
                 if is_new:
                     news += 1
-                    self._miss(number, max(now, packet.time + (self.rtt or FIRST_RTT)) + LATE)
+                    self._open.add(number)
+                    self._told.append((max(now, packet.time + (self.rtt or FIRST_RTT)) + LATE, number))
                 continue
             news += 1
             self._open.discard(number)
-            if is_new or packet.time > self._newest_sent:
+            if is_new:
                 received.append(Received(packet.time, (reference + ticks) * TICK, packet.size, packet.cluster))
-                newest = max(newest, packet.time)
             else:
                 late += packet.size
-        for number in waiting:
-            if number < highest:
-                self._miss(number, now + WAITED)
         if first > before + 1 and highest > before >= 0:
             self._throughput.gap()
         self._highest, self._newest_sent = highest, newest
-        received.sort()
         return received, late, news
-
-    def _miss(self, number: int, until: int) -> None:
-        """What has that number counts as lost from `until` on, unless it is reported before."""
-        self._open.add(number)
-        self._told.append((until, number))
 
     def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
         """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
@@ -349,7 +316,7 @@ class SendSideEstimator:
         last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
         packet = sent[last] if last is not None else None
         if last is not None and packet is not None:
-            while first + last <= self._highest and packet.time > self._newest_sent + SILENCE:
+            while first + last <= self._highest and packet.time > self._newest_sent:
                 first += 0x10000
         return first
 
@@ -375,17 +342,9 @@ class SendSideEstimator:
         lost = 0
         while self._told and now >= self._told[0][0]:
             number = self._told.popleft()[1]
-            if number not in self._open:
-                continue
-            sent = self._lookup(number & 0xFFFF, 1)[0] if self._lookup is not None else _UNKNOWN
-            until = 0 if sent is None else sent.time + (self.rtt or FIRST_RTT) + LATE
-            if sent is None and self._highest - number < MOST_WAITING:
-                until = now + WAITED  # it waits still, or was dropped
-            if until > now:
-                self._told.append((until, number))
-                continue
-            self._open.discard(number)
-            lost += sent is not None
+            if number in self._open:
+                self._open.discard(number)
+                lost += 1
         return lost
 
     def _allowed_rate(self) -> float:

@@ -116,7 +116,7 @@ class SendSideEstimator:
             self._throughput.late(late)
         through = self._through = self._throughput.rate() or self._through
         recent = self._throughput.rate(SHORT_WINDOW)
-        if self._queue.severe:
+        if self._queue.severe or self._queue.began:
             usage = Usage.OVER
         elif self._queue.draining and usage is Usage.NORMAL:
             usage = Usage.UNDER  # wait until it is empty

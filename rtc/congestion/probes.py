@@ -25,6 +25,10 @@ ENOUGH: Final = 0.95
 #: recovers sooner and costs a narrow path that many more bursts.
 FAR_INTERVAL: Final = 2_000_000
 NEAR_INTERVAL: Final = 5_000_000
+#: Microseconds until the next one behind a probe that did not pass, and yet showed more than there was by the
+#: factor PROGRESS: it may have been disturbed. Lower asks a path again that has just become full.
+DISTURBED_INTERVAL: Final = 500_000
+PROGRESS: Final = 1.3
 #: Microseconds after a cut before the next probe: the queue must be empty.
 AFTER_CUT: Final = 1_000_000
 #: Microseconds (and a round trip) in which a probe has to be acknowledged.
@@ -56,7 +60,7 @@ class _Cluster:
     """What is known of the probe under way; all that is sent between its packets counts."""
 
     probe: Probe
-    begun: int
+    target: int  # bit/s before it
     until: int  # when it is through, if it is sent at its rate
     packets: int = 0
     own: int = 0  # bytes of the probe's own packets
@@ -141,7 +145,7 @@ class Probes:
         probe = Probe(self._number, size, rate)
         self._factor = FAILED_FACTOR  # unless it passes
         self._next = now + (FAR_INTERVAL if target < wanted / 2 else NEAR_INTERVAL)
-        self._cluster = _Cluster(probe, now, now + size * 8_000_000 // rate + DURATION)
+        self._cluster = _Cluster(probe, target, now + size * 8_000_000 // rate + DURATION)
         self._span = now, self._cluster.until
         self.sent += 1
         return probe
@@ -160,6 +164,8 @@ class Probes:
         rate, passed = result
         if passed and rate >= GO_ON * cluster.probe.rate:
             self._next, self._factor = now, FACTOR
+        elif rate > PROGRESS * cluster.target:
+            self._next = min(self._next, now + DISTURBED_INTERVAL)
         return rate
 
     def expire(self, rtt: int, now: int) -> None:

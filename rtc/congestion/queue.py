@@ -30,6 +30,7 @@ class QueueWatch:
         self.delay = 0  # microseconds above the empty path
         self.draining = False
         self.severe = False  # and growing
+        self.began = False  # it has just become too long
         self._slices: deque[tuple[int, int]] = deque()  # (since, shortest delay in it)
         self._judged_at = self._judged_from = 0
         self._not_before = 0
@@ -37,7 +38,7 @@ class QueueWatch:
     def reset(self) -> None:
         """The clocks jumped."""
         self._slices.clear()
-        self.delay, self.draining, self.severe = 0, False, False
+        self.delay, self.draining, self.severe, self.began = 0, False, False, False
 
     def update(self, shortest: int, now: int) -> None:
         """The shortest delay (us) among the packets of one feedback."""
@@ -50,9 +51,10 @@ class QueueWatch:
             slices.popleft()
         before, self.delay = self.delay, shortest - min(delay for _, delay in slices)
         self.severe = self.delay > SEVERE and self.delay > before
+        self.began = False
         if not self.draining:
             if self.delay > FULL and now >= self._not_before:
-                self.draining = True
+                self.draining = self.began = True
                 self._judge_later(now)
         elif self.delay < EMPTY:
             self.draining = False

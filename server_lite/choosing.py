@@ -126,7 +126,7 @@ class Chooser:
         allocation = path.allocator.allocate(
             budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
-        too_much = path.used > path.downlink.budget * BEARABLE
+        too_much = max(path.used, path.flowing) > path.downlink.budget * BEARABLE
         path.wanted, path.used = allocation.wanted, allocation.used
         if allocation is path.allocation:
             return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rtc.fanout import Codec, DestinationPlan, Fanout
 from server_lite.negotiation import ConsumerPlan
+from server_lite.repairs import Repairs
 
 if TYPE_CHECKING:
     from server_lite.layer import Layer
@@ -37,6 +38,7 @@ class Consumer:
         "member",
         "plan",
         "plane",
+        "repairs",
         "repairs_from",
         "source",
         "spatial",
@@ -49,6 +51,7 @@ class Consumer:
         self.aimed: Layer | None = None  # what it shall get
         self.current: Layer | None = None  # what it gets, as far as key frames have come
         self.spatial = self.temporal = 7
+        self.repairs = Repairs()
         self.repairs_from = 0  # microseconds; what is missed before that is not sent again
         self._settling = 0
         self._codecs = frozenset(CODECS[name] for name in plan.codecs)

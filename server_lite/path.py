@@ -15,6 +15,7 @@ from server_lite.caps import Came, MemberCap
 from server_lite.consumer import Consumer
 from server_lite.ladder import Wish
 from server_lite.layer import Layer
+from server_lite.repairs import RepairBudget
 
 #: bit/s that a path is believed to take at first. Higher shows sharp pictures sooner and floods slow paths
 #: for a second; lower begins with thumbnails until probes have shown more.
@@ -59,6 +60,7 @@ class Downlink:
         self._pace = 0
         self._heard = 0  # microseconds: the last feedback
         self._counted, self._flowing = (0, 0), 0  # when, octets; bit/s between the last two
+        self._repairs = RepairBudget()
         self._trial_until = self._next_trial = 0  # microseconds
         self._trial_wait = TRIAL_WAIT_US
         self._next = 0  # the first transport-wide number that no feedback told of
@@ -80,6 +82,17 @@ class Downlink:
     def round_trip(self) -> int:
         """Microseconds, at most MAX_ROUND_TRIP; guessed where it is not known."""
         return min(self.estimator.rtt or USUAL_ROUND_TRIP, MAX_ROUND_TRIP)
+
+    @property
+    def again_after(self) -> int:
+        """Microseconds after which a repair that was sent is taken for lost."""
+        return self.round_trip if self.agreed else 0
+
+    def repairs(self, asked: int, used: float, now: int) -> int:
+        """How many of `asked` packets may be sent again; `used` bit/s go to media."""
+        if not self.agreed:
+            return asked  # nobody knows; the plane has a limit of its own
+        return self._repairs.take(asked, self.estimator.lasting, used, now)
 
     def feedback(self, packet: TransportFeedback, now: int) -> None:
         """Ignored where it was not agreed on: then packets bear no numbers."""
@@ -202,6 +215,12 @@ class Path:
         before, self._held = self._held, self.pictures_until > now
         self.pauses += self._held and not before
         return before and not self._held
+
+    @property
+    def flowing(self) -> float:
+        """bit/s of the layers that go to the member, as they are just now."""
+        layers = [c.current for c in self.consumers.values() if c.plan.kind == "video"]
+        return self.sound + sum(layer.rate for layer in layers if layer is not None)
 
     def pictures_in(self) -> int:
         """Octets of pictures since the last time that was asked."""

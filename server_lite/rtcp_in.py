@@ -32,7 +32,7 @@ class RtcpIn:
                 case rtcp.ReceiverReport():
                     path.downlink.reported(packet.reports, path.by_ssrc, now)
                 case rtcp.GenericNack() if packet.media_ssrc in path.by_ssrc:
-                    self._nack(path.by_ssrc[packet.media_ssrc], packet.lost, now)
+                    self._nack(path, path.by_ssrc[packet.media_ssrc], packet.lost, now)
                 case rtcp.PictureLossIndication() if packet.media_ssrc in path.by_ssrc:
                     self._key_frame(path.by_ssrc[packet.media_ssrc], now)
                 case rtcp.FullIntraRequest():
@@ -42,10 +42,18 @@ class RtcpIn:
                 case rtcp.ReceiverEstimate():
                     path.downlink.remb(packet.bitrate, path.consumers.values(), now)
 
-    def _nack(self, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
-        if consumer.plan.rtx_ssrc is not None and now >= consumer.repairs_from:
-            sent = self._router.plane.repair(consumer.destination, lost, now)
+    def _nack(self, path: Path, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
+        """Sends again as much as the path bears; where that is too little, a key frame costs less."""
+        if consumer.plan.rtx_ssrc is None or now < consumer.repairs_from:
+            return
+        wanted = consumer.repairs.fresh(lost, path.downlink.again_after, now)
+        allowed = path.downlink.repairs(len(wanted), path.used, now)
+        if allowed:
+            sent = self._router.plane.repair(consumer.destination, wanted[:allowed], now)
+            consumer.repairs.sent(wanted[:allowed], now)
             self._router.counters.nacks_answered += sent
+        if allowed < len(wanted) and consumer.repairs.given_up(now):
+            self._key_frame(consumer, now)
 
     def _key_frame(self, consumer: Consumer, now: int) -> None:
         layer = consumer.aimed or consumer.current

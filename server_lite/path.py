@@ -144,7 +144,9 @@ class Downlink:
         if self._plane.probe(self._peer, probe.size, probe.cluster, now):
             if not self._trial_until:
                 self._trial_wait = TRIAL_WAIT_US
-        elif now >= self._next_trial:
+            return
+        estimator.unsent(now)
+        if now >= self._next_trial:
             self._trial_until, self._next_trial = now + TRIAL_US, now + self._trial_wait
             self._trial_wait = min(2 * self._trial_wait, TRIAL_MAX_WAIT_US)
 

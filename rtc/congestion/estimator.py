@@ -43,6 +43,9 @@ FEEDBACKS_PER_SECOND: Final = 100
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
 #: leaves a queue, and the last few percent are found by the ordinary rise without one.
 WORTHWHILE: Final = 1.1
+#: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no reason to
+#: lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
+NO_QUEUE: Final = 5_000
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
 PROBED: Final = 40_000
 #: Weight of a new round trip time in the smoothed one.
@@ -120,6 +123,8 @@ class SendSideEstimator:
             usage = Usage.OVER
         elif self._queue.draining and usage is Usage.NORMAL:
             usage = Usage.UNDER  # wait until it is empty
+        elif usage is Usage.OVER and self._queue.delay < NO_QUEUE:
+            usage = Usage.UNDER  # a burst that has passed
         before = self._control.last_cut
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
         if self._control.last_cut != before:
@@ -222,6 +227,10 @@ class SendSideEstimator:
         if silent or self._queue.draining or self._queue.delay > PROBED or self._trend.usage is Usage.OVER:
             return None
         return self._probes.start(self.target, wanted, self._maximum, now)
+
+    def unsent(self, now: int) -> None:
+        """There was nothing to send the last probe with."""
+        self._probes.unsent(now)
 
     @property
     def state(self) -> str:

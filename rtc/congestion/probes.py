@@ -13,10 +13,10 @@ from rtc.congestion.groups import Received
 FIRST_FACTOR: Final = 3.0
 FACTOR: Final = 2.0
 FAILED_FACTOR: Final = 1.5
-#: A probe lasts as many microseconds, and has at least as many bytes (four packets). Longer measures better
+#: A probe lasts as many microseconds, and has at least as many bytes (six packets). Longer measures better
 #: where delays jump, and puts more into the queue of a path that is too narrow.
 DURATION: Final = 30_000
-MIN_SIZE: Final = 4800
+MIN_SIZE: Final = 7200
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
 #: Nothing is probed for when this part of what is wanted is there.
@@ -35,7 +35,12 @@ AFTER_CUT: Final = 1_000_000
 PATIENCE: Final = 600_000
 #: Part of a probe's bytes that has to have arrived; packets that are needed for a measurement.
 NEEDED: Final = 0.8
-NEEDED_PACKETS: Final = 4
+NEEDED_PACKETS: Final = 5
+#: Packets at the beginning that do not count: a path lets some pass at once before its rate is seen. More see
+#: through larger buckets and need longer probes.
+SKIPPED: Final = 2
+#: What a probe shows is at most this part of the rate that was asked for, however fast some packets went.
+MAX_SHOWN: Final = 1.1
 #: A probe passed if it arrived at this part of the rate it was sent with; else the path is full, and
 #: FULL_PART of the rate of arrival is what can be used.
 PASSED: Final = 0.9
@@ -66,7 +71,7 @@ class _Cluster:
     own: int = 0  # bytes of the probe's own packets
     size: int = 0
     between: int = 0
-    first_size: int = 0
+    skipped: int = 0  # bytes up to the packet that arrived at first_arrived
     last_size: int = 0
     first_sent: int = 0
     last_sent: int = 0
@@ -82,11 +87,13 @@ class _Cluster:
             if cluster != mine:
                 continue
             if not self.packets:
-                self.first_sent, self.first_arrived, self.first_size = sent, arrived, size
+                self.first_sent = sent
             self.packets += 1
             self.own += size
             self.size += self.between
             self.between = 0
+            if self.packets <= SKIPPED + 1:
+                self.first_arrived, self.skipped = arrived, self.size
             self.last_sent, self.last_size = sent, size
             self.last_arrived = max(self.last_arrived, arrived)
 
@@ -100,10 +107,12 @@ class _Cluster:
         if sending <= 0 or arriving <= 0:
             return None
         sent = (self.size - self.last_size) * 8_000_000 // sending
-        came = (self.size - self.first_size) * 8_000_000 // arriving
+        came = (self.size - self.skipped) * 8_000_000 // arriving
         if came > MAX_RATIO * sent:
             return None
-        return (min(sent, came), True) if came >= PASSED * sent else (int(came * FULL_PART), False)
+        if came < PASSED * min(sent, self.probe.rate):
+            return int(came * FULL_PART), False
+        return min(sent, came, int(self.probe.rate * MAX_SHOWN)), True
 
 
 class Probes:
@@ -167,6 +176,11 @@ class Probes:
         elif rate > PROGRESS * cluster.target:
             self._next = min(self._next, now + DISTURBED_INTERVAL)
         return rate
+
+    def unsent(self, now: int) -> None:
+        """The probe that was begun could not be sent: as if it had not been."""
+        self._cluster, self._next = None, now
+        self.sent -= 1
 
     def expire(self, rtt: int, now: int) -> None:
         """Gives up a probe that nobody acknowledged."""

@@ -33,6 +33,8 @@ STEADY: Final = 1.14
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
 
+#: What a receiver takes for granted of a picture of which it was told nothing.
+ALL_WELL: Final = ("full", "wanted")
 #: (state, reason) by producer.
 States = Mapping[str, tuple[str, str]]
 
@@ -187,7 +189,7 @@ class Chooser:
             for producer, choice in choices.items()
             if choice.reason not in ("source", "muted")
         }
-        changed = {p: state for p, state in states.items() if path.states.get(p, ("full", "")) != state}
+        changed = {p: state for p, state in states.items() if path.states.get(p, ALL_WELL) != state}
         path.states = states
         if changed and self._told is not None:
             self._told(path.member, changed)

@@ -80,6 +80,7 @@ class Consumer:
         same = layer is self.aimed and (spatial, temporal) == (self.spatial, self.temporal)
         if same and not cut:
             return False
+        resized = layer is not None and layer is self.current and self._needs_key_frame(layer, spatial)
         if self.aimed is not None:
             self.aimed.waiting.discard(self)
         self.aimed, self.spatial, self.temporal = layer, spatial, temporal
@@ -89,13 +90,20 @@ class Consumer:
             self.repairs_from, self._settling = 0, 0
         stream = -1 if layer is None else layer.stream
         self.plane.aim(self.destination, stream, spatial=spatial, temporal=temporal, cut=cut or layer is None)
-        if layer is None or layer is self.current:
+        if layer is None or (layer is self.current and not resized):
             return False
         if self.plan.kind == "audio":
             self.current = layer
             return False
         layer.waiting.add(self)
         return True
+
+    def _needs_key_frame(self, layer: Layer, spatial: int) -> bool:
+        """Whether another spatial layer of the stream that flows begins at a key frame only: any higher one,
+        and a lower one where the higher one does without it (K-SVC, simulcast in one stream). Which of them
+        need each other is told by the dependency descriptor, and read by the plane alone."""
+        now, then = min(self.spatial, layer.top_spatial), min(spatial, layer.top_spatial)
+        return then > now or (then < now and layer.described)
 
     def give_up(self, layer: Layer, spatial: int, temporal: int, round_trip: int) -> bool:
         """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not

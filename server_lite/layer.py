@@ -27,7 +27,7 @@ STALLED_US: Final = 400_000
 SILENT_US: Final = 5_000_000
 #: The part of a new measurement in a rate. Higher follows the encoder faster, lower does not flap with it.
 _RATE_GAIN: Final = 0.5
-REPAIRED: Final = int(Flag.REPAIRED)
+REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
 #: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
 _RATE_STEP: Final = 10_000
 #: Pictures per second taken for a stream with all its temporal layers; each one less halves it.
@@ -43,6 +43,7 @@ class Layer:
         "_received_before",
         "_report_time",
         "_sender_report",
+        "described",
         "height",
         "index",
         "key_frames",
@@ -71,6 +72,7 @@ class Layer:
         self.waiting: set[Consumer] = set()  # those who go over at the next key frame
         self.last_packet = 0  # microseconds
         self.packets = self.repaired = 0
+        self.described = False  # its packets carry dependency descriptors
         self.height = 0  # of the latest key frame in pixels, 0 unknown
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
@@ -82,6 +84,7 @@ class Layer:
         """Counts a packet of this stream."""
         self.packets += 1
         self.repaired += bool(record.flags & REPAIRED)
+        self.described = self.described or bool(record.flags & DESCRIBED)
         self.last_packet = now
         self.octets[(record.spatial & 3) << 2 | record.temporal & 3] += record.size
         if self.nacks is not None:
@@ -115,6 +118,11 @@ class Layer:
                 known = self.rates[index]
                 self.rates[index] = rate if not known else known + (rate - known) * _RATE_GAIN
                 self._octets_before[index] = octets
+
+    @property
+    def top_spatial(self) -> int:
+        """The highest spatial layer that has come."""
+        return max((i >> 2 for i, octets in enumerate(self.octets) if octets), default=0)
 
     def options(self, height: int, *, active: bool) -> list[Option]:
         """What of it could be forwarded: its sublayers up to each spatial and temporal one that comes."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from rtc.congestion import SendSideEstimator
 from rtc.fanout import ExtensionIds, Fanout, SentPacket
+from rtc.fanout_peer import Bucket
 from rtc.rtcp import ReportBlock, TransportFeedback
 from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
@@ -25,6 +26,9 @@ MIN_RATE: Final = 60_000
 MAX_RATE: Final = 40_000_000
 #: bit/s for a peer that neither feeds back nor says what it can take: what a local network carries with ease.
 UNKNOWN_RATE: Final = 20_000_000
+#: Datagrams of RTCP a second from one member, and as many at once, that are read. A browser that shows 25
+#: pictures over a bad path sends some 60. Higher lets one member cost more, lower loses requests for repair.
+RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than that
@@ -184,6 +188,7 @@ class Path:
         self.by_ssrc: dict[int, Consumer] = {}  # by the SSRC that we send under
         self.voice_sections: dict[str, None] = {}  # mids that carry whoever is loud, in order
         self.layers: dict[int, Layer] = {}  # by the SSRC that the member sends under
+        self.reports = Bucket(RTCP_PER_SECOND)
         self.downlink = Downlink(plane, peer)
         self.allocator = Allocator()
         self.sizes: dict[str, int] = {}  # heights in pixels that the member shows, by producer; 0 hidden

@@ -273,11 +273,15 @@ class Router:
         return FORWARD
 
     def handle_rtcp(self, member: str, data: bytes, now: int) -> None:
-        """Reports, feedback and requests of `member`. What cannot be read is counted and dropped."""
+        """Reports, feedback and requests of `member`. What cannot be read, or is too much, is counted and
+        dropped."""
         self.counters.packets_in += 1
         self.counters.bytes_in += len(data)
         path = self.paths.get(member)
         if path is None:
+            return
+        if not path.reports.take(now):
+            self.counters.rtcp_over_limit += 1
             return
         try:
             self._rtcp.handle(path, data, now)

@@ -36,9 +36,11 @@ PATIENCE: Final = 600_000
 #: Part of a probe's bytes that has to have arrived; packets that are needed for a measurement.
 NEEDED: Final = 0.8
 NEEDED_PACKETS: Final = 5
-#: Packets at the beginning that do not count: a path lets some pass at once before its rate is seen. More see
-#: through larger buckets and need longer probes.
+#: Packets at the beginning that do not count where those behind them arrive one by one: a path may let some pass
+#: at once before its rate is seen. More see through larger buckets and need longer probes.
 SKIPPED: Final = 2
+#: Microseconds between two arrivals that are one by one, and not gathered.
+APART: Final = 1_000
 #: What a probe shows is at most this part of the rate that was asked for, however fast some packets went.
 MAX_SHOWN: Final = 1.1
 #: A probe passed if it arrived at this part of the rate it was sent with; else the path is full, and
@@ -71,7 +73,10 @@ class _Cluster:
     own: int = 0  # bytes of the probe's own packets
     size: int = 0
     between: int = 0
-    skipped: int = 0  # bytes up to the packet that arrived at first_arrived
+    first_size: int = 0
+    skipped: int = 0  # bytes up to the packet that arrived at counted_from
+    counted_from: int = 0
+    apart: int = 0  # packets behind it that arrived one by one
     last_size: int = 0
     first_sent: int = 0
     last_sent: int = 0
@@ -87,13 +92,15 @@ class _Cluster:
             if cluster != mine:
                 continue
             if not self.packets:
-                self.first_sent = sent
+                self.first_sent, self.first_arrived, self.first_size = sent, arrived, size
             self.packets += 1
             self.own += size
             self.size += self.between
             self.between = 0
             if self.packets <= SKIPPED + 1:
-                self.first_arrived, self.skipped = arrived, self.size
+                self.counted_from, self.skipped = arrived, self.size
+            elif arrived - self.last_arrived > APART:
+                self.apart += 1
             self.last_sent, self.last_size = sent, size
             self.last_arrived = max(self.last_arrived, arrived)
 
@@ -107,7 +114,10 @@ class _Cluster:
         if sending <= 0 or arriving <= 0:
             return None
         sent = (self.size - self.last_size) * 8_000_000 // sending
-        came = (self.size - self.skipped) * 8_000_000 // arriving
+        came = (self.size - self.first_size) * 8_000_000 // arriving
+        counted = self.last_arrived - self.counted_from
+        if counted > 0 and 2 * self.apart > self.packets - SKIPPED - 1:
+            came = min(came, (self.size - self.skipped) * 8_000_000 // counted)
         if came > MAX_RATIO * sent:
             return None
         if came < PASSED * min(sent, self.probe.rate):

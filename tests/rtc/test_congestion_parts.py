@@ -123,8 +123,27 @@ def test_media_between_the_packets_of_a_probe_counts() -> None:
     gap = mine[1].sent - mine[0].sent
     media = [Received(p.sent + gap // 2, p.arrived + gap // 2, 1200, 0) for p in mine]
     both = [p for pair in zip(mine, media, strict=True) for p in pair]
-    rate = probes.received([*media[:1], *both], S)
-    assert rate == pytest.approx(2 * probe.rate, rel=0.1)
+    assert probes.received([*media[:1], *both], S) == pytest.approx(1.1 * probe.rate, rel=0.01)
+
+
+def test_a_probe_shows_little_more_than_it_was_to_show() -> None:
+    """What left at once shows how fast the first link is, not what the path carries for long."""
+    probes, probe = started()
+    faster = [p._replace(sent=S + (p.sent - S) // 4, arrived=S + (p.arrived - S) // 4) for p in burst(probe, 1.0)]
+    assert probes.received(faster, S) == pytest.approx(1.1 * probe.rate, rel=0.01)
+
+
+def test_what_a_path_lets_pass_at_once_does_not_count() -> None:
+    """A bucket of two packets before a path of half the rate."""
+    probes = Probes()
+    probe = probes.start(300_000, 3_000_000, 30_000_000, S)
+    assert probe is not None
+    slow = burst(probe, 0.5)
+    early = slow[2].arrived - slow[0].arrived
+    packets = [*(p._replace(arrived=slow[0].arrived) for p in slow[:2]), *(
+        p._replace(arrived=p.arrived - early) for p in slow[2:]
+    )]
+    assert probes.received(packets, S) == pytest.approx(0.95 * probe.rate / 2, rel=0.01)
 
 
 def test_too_little_of_a_probe_is_no_measurement() -> None:

@@ -16,6 +16,9 @@ FAILED_FACTOR: Final = 1.5
 #: A probe lasts as many microseconds, and has at least as many bytes (six packets). Longer measures better
 #: where delays jump, and puts more into the queue of a path that is too narrow.
 DURATION: Final = 30_000
+#: After a probe that arrived whole, and yet showed nothing, the next ones last twice as long, up to this many times DURATION: a path that
+#: gathers packets (Wi-Fi) shows nothing in less time than it gathers. Higher makes longer queues.
+MAX_LONGER: Final = 4
 MIN_SIZE: Final = 7200
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
@@ -104,11 +107,16 @@ class _Cluster:
             self.last_sent, self.last_size = sent, size
             self.last_arrived = max(self.last_arrived, arrived)
 
+    @property
+    def arrived(self) -> bool:
+        """Whether enough of it did."""
+        return self.packets >= NEEDED_PACKETS and self.own >= NEEDED * self.probe.size
+
     def result(self) -> tuple[int, bool] | None:
         """Bit/s that the probe showed, and whether it passed; None as long as too little of it arrived, or
         its times make no sense.
         """
-        if self.packets < NEEDED_PACKETS or self.own < NEEDED * self.probe.size:
+        if not self.arrived:
             return None
         sending, arriving = self.last_sent - self.first_sent, self.last_arrived - self.first_arrived
         if sending <= 0 or arriving <= 0:
@@ -134,6 +142,7 @@ class Probes:
         self._next = 0
         self._span = (0, -1)  # of sending the last probe
         self._factor = FIRST_FACTOR
+        self._longer = 1
         self.sent = self.measured = self.failed = 0
 
     @property
@@ -159,7 +168,7 @@ class Probes:
         if self._cluster is not None or target >= ENOUGH * wanted or now < self._next:
             return None
         rate = int(min(target * self._factor, wanted * MARGIN))
-        size = max(MIN_SIZE, rate * DURATION // 8_000_000)
+        size = max(MIN_SIZE, rate * DURATION * self._longer // 8_000_000)
         self._number = self._number % _MAX_CLUSTER + 1
         probe = Probe(self._number, size, rate)
         self._factor = FAILED_FACTOR  # unless it passes
@@ -197,4 +206,6 @@ class Probes:
         cluster = self._cluster
         if cluster is not None and now > cluster.until + rtt + PATIENCE:
             self._cluster = None
+            if cluster.arrived:
+                self._longer = min(2 * self._longer, MAX_LONGER)
             self.failed += 1

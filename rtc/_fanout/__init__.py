@@ -119,7 +119,7 @@ def why_not() -> str:
 
 def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
     """For tests: samples changed at random through a reader of the kernel (hf_fuzz in fanout.h); how many
-    were taken for good. Raises ImportError where the kernel is not built, ValueError for what it does not know."""
+    were taken for good. Raises ImportError where it is not built, ValueError for what it does not know."""
     kernel = _load()
     if isinstance(kernel, str):
         raise ImportError(kernel)

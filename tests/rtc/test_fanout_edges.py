@@ -4,6 +4,7 @@ at a limit is taken."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -159,7 +160,7 @@ def test_one_address_is_no_beginning_of_another(make: MakePlane) -> None:
         StreamPlan(5, 2**31, False, {}),
         StreamPlan(5, 48000, False, {128: Codec.OPAQUE}),
         StreamPlan(5, 48000, False, {-1: Codec.OPAQUE}),
-        StreamPlan(5, 48000, False, {96: 6}),  # type: ignore[dict-item]
+        StreamPlan(5, 48000, False, {96: cast(Codec, 6)}),
         StreamPlan(5, 48000, False, {}, {97: 128}),
         StreamPlan(5, 48000, False, {}, {256: 96}),
         StreamPlan(5, 48000, False, {}, group=2**31),
@@ -185,7 +186,7 @@ def test_streams_that_cannot_be(make: MakePlane, plan: StreamPlan) -> None:
         DestinationPlan(6, 0, 48000, False, {Codec.OPAQUE: (128, 0)}),
         DestinationPlan(6, 0, 48000, False, {Codec.OPAQUE: (100, 128)}),
         DestinationPlan(6, 0, 48000, False, {Codec.OPAQUE: (-1, 0)}),
-        DestinationPlan(6, 0, 48000, False, {6: (100, 0)}),  # type: ignore[dict-item]
+        DestinationPlan(6, 0, 48000, False, {cast(Codec, 6): (100, 0)}),
     ],
 )
 def test_destinations_that_cannot_be(make: MakePlane, plan: DestinationPlan) -> None:

@@ -3,7 +3,10 @@ at a limit is taken."""
 
 from __future__ import annotations
 
+import gc
+import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -18,7 +21,8 @@ from rtc.fanout import (
     Profile,
     StreamPlan,
 )
-from tests.rtc.fanout_sealed import MakePlane, SealedCall, each_plane, master_key
+from rtc.fanout_open import native_reason
+from tests.rtc.fanout_sealed import MakePlane, SealedCall, each_plane, master_key, native
 
 #: Handles that nobody has: next to the open ones, at the ends of 32 and 64 bits, and beyond.
 BAD_HANDLES = (-2, 99, 2**31 - 1, -(2**31), 2**31, 2**32, 2**63 - 1, 2**63, -(2**70))
@@ -264,3 +268,34 @@ def test_a_batch_of_one_and_of_none(make: MakePlane) -> None:
     call.plane.forward(bytes((FORWARD,)), 0)
     assert call.datagrams() == []
     call.plane.close()
+
+
+if not native_reason():
+
+    def test_the_kernel_gives_its_memory_back() -> None:
+        """Planes close with packets cached, waiting and not taken; 300 bytes of each would be noticed."""
+
+        def resident() -> int:
+            return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+        def one() -> None:
+            call = SealedCall(native)
+            destination = call.open_picture()
+            call.picture_comes(1, key=True)
+            call.plane.set_pace(call.sink, 1000)
+            for sequence in range(2, 8):
+                call.picture_comes(sequence)
+                call.comes(call.seal(sequence))
+            call.plane.repair(destination, [1, 2], call.now)
+            call.plane.flush(-1, call.now)
+            call.plane.send_to(b"C", b"not flushed")
+            call.plane.close()
+
+        for _ in range(300):
+            one()
+        gc.collect()
+        before = resident()
+        for _ in range(1000):
+            one()
+        gc.collect()
+        assert resident() - before < 300_000

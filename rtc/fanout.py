@@ -36,6 +36,9 @@ REPAIRS_PER_SECOND: Final = 400
 PACER_PACKETS: Final = 400
 #: Microseconds of its rate that a peer may be ahead. More means longer bursts, less means waiting for a tick.
 PACER_BURST: Final = 10_000
+#: Microseconds for which a packet may wait for its turn; then it is dropped, and is there to be repaired.
+#: More carries larger key frames over a slow link, and makes the picture as much later.
+PACER_AGE: Final = 300_000
 #: Records of arrivals and of what was sent that are kept for transport-wide feedback, of each peer.
 ARRIVALS: Final = 4096
 SENT_PACKETS: Final = 8192
@@ -60,6 +63,11 @@ class Profile(IntEnum):
     @property
     def key_bytes(self) -> int:
         return 32 if self is Profile.AES_256_GCM else 16
+
+    @property
+    def tag_bytes(self) -> int:
+        """What sealing adds to a packet of RTP."""
+        return 10 if self is Profile.AES_128_CM_SHA1_80 else 16
 
     @property
     def salt_bytes(self) -> int:
@@ -338,6 +346,7 @@ COUNTERS: Final = (
     "strangers",
     "others",
     "pacer-full",
+    "pacer-late",
     "send-buffer-full",
     "unreachable",
     "unsendable",

@@ -6,9 +6,10 @@ import ctypes
 import ctypes.util
 import importlib.util
 import os
-from collections.abc import Sequence
-from functools import cache
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from functools import cache, wraps
+from typing import Any, Final, TypeVar
 
 from rtc.fanout import (
     ARRIVALS,
@@ -24,6 +25,9 @@ from rtc.fanout import (
     StreamPlan,
     StreamStatistics,
 )
+from rtc.fanout_plans import check_destination, check_ids, check_pace, check_stream
+
+T = TypeVar("T")
 
 #: What the kernel calls of OpenSSL's libcrypto, in the order of its table.
 _SYMBOLS: Final = (
@@ -113,6 +117,43 @@ def why_not() -> str:
     return kernel if isinstance(kernel, str) else ""
 
 
+def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
+    """For tests: samples changed at random through a reader of the kernel (hf_fuzz in fanout.h); how many
+    were taken for good. Raises ImportError where it is not built, ValueError for what it does not know."""
+    kernel = _load()
+    if isinstance(kernel, str):
+        raise ImportError(kernel)
+    sizes = kernel.ffi.new("int[]", [len(sample) for sample in samples])
+    taken = int(kernel.lib.hf_fuzz(which, b"".join(samples), sizes, len(samples), rounds, seed))
+    if taken < 0:
+        raise ValueError("there is no such reader, or a sample is too long")
+    return taken
+
+
+#: Methods called for each batch: they take no number but the time and a socket, and stay as they are.
+_EACH_BATCH: Final = frozenset(("receive", "forward", "flush", "next_flush", "take"))
+
+
+def _in_range(kernel: type[T]) -> type[T]:
+    """A number that the C type does not hold is a ValueError as any other that is out of range."""
+
+    def checked(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return method(*arguments, **named)
+            except OverflowError:
+                raise ValueError("an argument is out of range") from None
+
+        return call
+
+    for name, method in list(vars(kernel).items()):
+        if callable(method) and not name.startswith("_") and name not in _EACH_BATCH:
+            setattr(kernel, name, checked(method))
+    return kernel
+
+
+@_in_range
 class NativeFanout:
     """The plane in C. Raises ImportError where it is not built."""
 
@@ -154,18 +195,8 @@ class NativeFanout:
         )
 
     def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
-        values = (
-            ids.mid,
-            ids.rid,
-            ids.repaired_rid,
-            ids.level,
-            ids.send_time,
-            ids.transport_wide,
-            ids.dependency,
-        )
-        if not all(0 <= value <= 255 for value in values):
-            raise ValueError("an extension's id is 0 to 255")
-        self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(values)))
+        check_ids(ids)
+        self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(astuple(ids))))
 
     def route(self, address: bytes, peer: int) -> None:
         self._checked(self._lib.hf_route(self._core, address, len(address), peer))
@@ -174,6 +205,7 @@ class NativeFanout:
         self._checked(self._lib.hf_set_address(self._core, peer, address, len(address)))
 
     def set_pace(self, peer: int, rate: int) -> None:
+        check_pace(rate)
         self._checked(self._lib.hf_set_pace(self._core, peer, rate))
 
     def close_peer(self, peer: int) -> None:
@@ -182,6 +214,7 @@ class NativeFanout:
     # Streams and destinations.
 
     def open_stream(self, peer: int, plan: StreamPlan) -> int:
+        check_stream(plan)
         codecs = bytes(value for item in plan.codecs.items() for value in item)
         repairs = bytes(value for item in plan.rtx_types.items() for value in item)
         return self._checked(
@@ -213,6 +246,7 @@ class NativeFanout:
         self._checked(self._lib.hf_close_stream(self._core, stream))
 
     def open_destination(self, peer: int, plan: DestinationPlan) -> int:
+        check_destination(plan)
         codecs = bytes(v for codec, types in plan.codecs.items() for v in (codec, *types))
         return self._checked(
             self._lib.hf_open_destination(

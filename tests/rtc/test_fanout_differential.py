@@ -108,3 +108,15 @@ if not native_reason():
     def test_the_kernel_and_its_twin_do_the_same() -> None:
         total = compare((PythonFanout, native), PACKETS, 1)
         assert total["received"] >= PACKETS
+
+    @pytest.mark.parametrize(
+        ("name", "changed"),
+        [("rtc.fanout_destination.primary", lambda payload: None), ("rtc.pacer.PACER_AGE", 280_000)],
+        ids=["red", "age"],
+    )
+    def test_a_rule_that_the_kernel_has_otherwise_is_caught(
+        monkeypatch: pytest.MonkeyPatch, name: str, changed: object
+    ) -> None:
+        monkeypatch.setattr(name, changed)
+        with pytest.raises(DifferenceError, match="seed"):
+            compare((PythonFanout, native), 40000, 1)

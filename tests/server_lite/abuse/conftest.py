@@ -53,6 +53,7 @@ def undisturbed(server: ServerProcess, bystanders: Bystanders) -> Iterator[None]
     assert "Traceback" not in server.log(), server.log()[-3000:]
     assert after.members == before.members == 2
     assert after.longest_gap < LONGEST_GAP
+    assert (after.lost, after.disordered, after.foreign) == (0, 0, 0)
     sent, received = after.sent - before.sent, after.received - before.received
     assert received >= 0.9 * sent - 50, f"{received} of {sent} packets came through"
     assert server.rss() - memory < GROWTH

@@ -10,13 +10,16 @@ import os
 import random
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 from aioice import stun
 
 from bench.loadbot.path import MediaPath
 from rtc.rtcp import GenericNack, PictureLossIndication
+from rtc.socket_address import unpack_address
 
 #: Numbers that one request names: what a server may still have of some seconds of pictures.
 NACKED: Final = 400
@@ -115,70 +118,110 @@ def lying_reports(own: int, other: int) -> list[bytes]:
     ]
 
 
-class ForgetfulPath(MediaPath):
-    """Asks again for all that it ever got, all the time; counts numbers (`asked`) and `requests`."""
+class BadPath(MediaPath):
+    """As any member's while not `attacking`; `requests` counts what it sent or left out since then."""
 
-    asked = requests = 0
+    attacking = True
+    requests = 0
+    interval = 0.02  # seconds between two misdeeds
 
     def _repair(self, now: float) -> float | None:
+        if not self.attacking:
+            return super()._repair(now)
         if self._stopped:
             return None
-        for ssrc, incoming in self._incoming.items():
-            if incoming.observer.kind != "video":
-                continue
-            newest = self._fanout.stream_statistics(incoming.stream).highest_sequence
+        self.misbehave()
+        return now + self.interval
+
+    def misbehave(self) -> None:
+        """Once."""
+
+    def videos(self) -> list[tuple[int, int]]:
+        """SSRC and stream of the plane of the pictures that it gets."""
+        return [(ssrc, i.stream) for ssrc, i in self._incoming.items() if i.observer.kind == "video"]
+
+
+class ForgetfulPath(BadPath):
+    """Asks again for all that it ever got, all the time; `asked` counts the numbers."""
+
+    interval = NACK_INTERVAL
+    asked = 0
+
+    def misbehave(self) -> None:
+        for ssrc, stream in self.videos():
+            newest = self._fanout.stream_statistics(stream).highest_sequence
             lost = tuple((newest - back) & 0xFFFF for back in range(NACKED, 0, -1))
             self.send_rtcp(GenericNack(self._ssrc, ssrc, lost).serialize())
             self.requests += 1
             self.asked += len(lost)
-        return now + NACK_INTERVAL
 
 
-class ImpatientPath(MediaPath):
-    """Asks for a key frame all the time; `requests` counts."""
+class ImpatientPath(BadPath):
+    """Asks for a key frame all the time."""
 
-    requests = 0
+    interval = PLI_INTERVAL
 
-    def _repair(self, now: float) -> float | None:
-        if self._stopped:
-            return None
-        for ssrc, incoming in self._incoming.items():
-            if incoming.observer.kind == "video":
-                self.send_rtcp(PictureLossIndication(self._ssrc, ssrc).serialize())
-                self.requests += 1
-        return now + PLI_INTERVAL
+    def misbehave(self) -> None:
+        for ssrc, _ in self.videos():
+            self.send_rtcp(PictureLossIndication(self._ssrc, ssrc).serialize())
+            self.requests += 1
 
 
-class LyingPath(MediaPath):
-    """Sends reports whose lengths lie, with its own good keys; `requests` counts."""
+class LyingPath(BadPath):
+    """Sends reports whose lengths lie, with its own good keys."""
 
-    requests = 0
+    interval = LIE_INTERVAL
 
-    def _repair(self, now: float) -> float | None:
-        if self._stopped:
-            return None
-        other = next(iter(self._incoming), 0)
-        lies = lying_reports(self._ssrc, other)
+    def misbehave(self) -> None:
+        lies = lying_reports(self._ssrc, next(iter(self._incoming), 0))
         self.send_rtcp(lies[self.requests % len(lies)])
         self.requests += 1
-        return now + LIE_INTERVAL
 
 
-class SilentPath(MediaPath):
+class SilentPath(BadPath):
     """Never tells what came: no report, no feedback, no request for anything."""
 
-    def _repair(self, now: float) -> float | None:
-        return None
+    interval = 0.1
 
     def _feed_back(self, now: float) -> float | None:
-        return None
+        return now + self.interval if self.attacking else super()._feed_back(now)
 
     def _report(self, now: float) -> float | None:
-        return None
+        return now + self.interval if self.attacking else super()._report(now)
 
 
-#: name -> how the misbehaving member's path is made
-PATHS: Final[dict[str, Callable[..., MediaPath]]] = {
+class RecordedPath(MediaPath):
+    """A victim: somebody on its way keeps what it sends."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.recorded: deque[bytes] = deque(maxlen=200)  # SRTP
+
+    def send_rtp(self, packets: Sequence[bytes]) -> None:
+        if self._way is None or self._stopped:
+            return
+        now = self._plane.now()
+        for packet in packets:
+            self._fanout.send_rtp(self.peer, packet, now)
+        self._fanout.flush(-1, now)
+        for _, data in self._fanout.take():
+            self.recorded.append(data)
+            self.send_raw(data)
+
+    def send_raw(self, data: bytes) -> None:
+        """From the member's own address, as somebody would who forges it."""
+        if self._way is not None and self._way.remote:
+            with suppress(OSError):  # its buffer is full: the network would lose it too
+                self._way.socket.sendto(data, unpack_address(self._way.remote))
+
+    def check(self, password: str = "") -> bytes:
+        """A connectivity check of this member's, or one with a wrong password."""
+        remote = self._ice._remote
+        return binding(f"{remote.ufrag}:{self._ice.ufrag}", password or remote.password)
+
+
+#: name -> the path of the member that misbehaves so
+PATHS: Final[dict[str, type[BadPath]]] = {
     "nacks-everything": ForgetfulPath,
     "asks-for-key-frames": ImpatientPath,
     "lying-rtcp": LyingPath,

@@ -47,7 +47,7 @@ def undisturbed(server: ServerProcess, bystanders: Bystanders) -> Iterator[None]
     memory = server.rss()
     before = bystanders.ask()
     yield
-    time.sleep(0.1)  # a real process in real time: it may still be busy with what was sent
+    time.sleep(0.03)  # a real process in real time: it may still be busy with what was sent
     after = bystanders.ask()
     assert server.alive, server.log()
     assert "Traceback" not in server.log(), server.log()[-3000:]

@@ -14,6 +14,7 @@ _MOST_ATTRIBUTES: Final = 12
 _USERNAME: Final = 0x0006
 _HEADER: Final = 20
 _BINDING_REQUEST: Final = b"\x00\x01"
+_BINDING_SUCCESS: Final = b"\x01\x01"
 _COOKIE: Final = b"\x21\x12\xa4\x42"
 
 
@@ -44,8 +45,29 @@ def user_fragment(data: bytes) -> str:
     raise CheckError("stun-not-a-check")
 
 
+def is_answer(data: bytes) -> bool:
+    """Whether it is a success response to a check of ours; nothing of it is proven yet."""
+    return len(data) >= _HEADER and data[:2] == _BINDING_SUCCESS and data[4:8] == _COOKIE
+
+
+def transaction(data: bytes) -> bytes:
+    """The number of the transaction, of what has a whole header."""
+    return data[8:_HEADER]
+
+
+def question(number: bytes, name: str, password: str, priority: int, tie_breaker: int) -> bytes:
+    """A check of ours, the controlled end's: `number` is the transaction, `name` both user fragments, the
+    peer's first, `password` the peer's."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=number)
+    request.attributes["USERNAME"] = name
+    request.attributes["PRIORITY"] = priority
+    request.attributes["ICE-CONTROLLED"] = tie_breaker
+    request.add_message_integrity(password.encode())
+    return bytes(request)
+
+
 def authentic(data: bytes, password: str) -> stun.Message:
-    """The request, if it knows the password; raises CheckError."""
+    """The request or answer, if it knows the password; raises CheckError."""
     try:
         request = stun.parse_message(data)
     except (ValueError, LookupError, TypeError, struct.error):

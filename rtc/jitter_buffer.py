@@ -89,6 +89,7 @@ class VideoJitterBuffer:
         self._times = SequenceUnwrapper(32)
         self._main: _Run | None = None  # the frame that must come next
         self._key: _Run | None = None  # a later key frame that may overtake it
+        self._taken: int | None = None  # packets before this number are of no use: what came out was later
         self._restart = -1  # the sequence number that would confirm a new start of the sender
 
     @property
@@ -166,7 +167,8 @@ class VideoJitterBuffer:
             self._reset()
         number = self._numbers.unwrap(sequence_number)
         run = self._main or self._key
-        if run is not None and number < run.first:
+        first_of_use = self._taken if run is None else run.first
+        if first_of_use is not None and number < first_of_use:
             self.late_packets += 1
             return None
         return number
@@ -230,6 +232,7 @@ class VideoJitterBuffer:
         parts = [self._parts.pop(number) for number in range(run.first, run.next)]
         self._bytes -= sum(len(part.data) for part in parts)
         self._main = _Run(run.next)
+        self._taken = run.next
         if self._key is not None and self._key.first < run.next:
             self._key = None
         first = parts[0]
@@ -270,4 +273,5 @@ class VideoJitterBuffer:
         self._main = self._key = None
         self._forget_before(None)
         self._numbers = SequenceUnwrapper(16)
+        self._taken = None
         self._restart = -1

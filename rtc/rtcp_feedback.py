@@ -38,7 +38,7 @@ class GenericNack:
         first, mask = -1, 0
         for number in self.lost:
             distance = (number - first - 1) & 0xFFFF
-            if first >= 0 and distance < 16:
+            if first >= 0 and distance < 16 and not mask >> distance:
                 mask |= 1 << distance
                 continue
             if first >= 0:

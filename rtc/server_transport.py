@@ -111,6 +111,7 @@ class ServerTransport:
 
     async def connect(self, remote: TransportParameters) -> None:
         """Waits for a check, then DTLS, then keys for the plane. Raises ConnectionError with the step."""
+        self._link.remote = remote.ufrag, remote.password
         await self._link.wait_ready(transport.CONNECT_TIMEOUT_S)
         as_ice: Any = self._link  # has what DTLS uses of it
         dtls = self._dtls = _ServerDtls(as_ice, [self._certificate.value])

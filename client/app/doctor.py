@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from client.app import system_libraries
 from client.app.display import display_problem
+from rtc import _fanout
 
 #: The server's TCP port unless told otherwise.
 SERVER_PORT = 8443
@@ -232,6 +233,19 @@ def _check_udp() -> list[Finding]:
     return [Finding(State.OK, "UDP works.")]
 
 
+def check_forwarding(reason: Callable[[], str] = _fanout.why_not) -> list[Finding]:
+    """Whether the server forwards in C; that is for Linux alone."""
+    if not sys.platform.startswith("linux"):
+        return []
+    why = reason()
+    if not why:
+        return [Finding(State.OK, "The server forwards packets with its kernel in C.")]
+    packages = " ".join(system_libraries.missing_to_compile())
+    what = f" Type: sudo apt install -y {packages}" if packages and system_libraries.is_debian() else ""
+    words = f"The server forwards in Python, which takes several times the CPU. {why}{what}"
+    return [Finding(State.NOTE, words)]
+
+
 def check_disk(folder: Path | None = None, free: int | None = None) -> list[Finding]:
     """Room for packages, test pictures and later recordings."""
     folder = folder or Path.home()
@@ -250,6 +264,7 @@ def examine(environment: dict[str, str]) -> list[Finding]:
     if all(finding.state is not State.WRONG for finding in findings):
         found = ask_qt(environment)
         findings += check_screen(found, environment) + check_devices(found)
+        findings += check_forwarding()
     return findings + check_network() + check_ports() + check_disk()
 
 

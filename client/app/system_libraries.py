@@ -105,6 +105,20 @@ def missing_programs(programs: Iterable[Program]) -> list[Program]:
     return [program for program in programs if shutil.which(program.name) is None]
 
 
+def missing_to_compile() -> dict[str, str]:
+    """What the forwarding kernel cannot be compiled without: {Debian package: what is missing in words}."""
+    found: dict[str, str] = {}
+    if not any(shutil.which(name) for name in ("cc", "gcc")):
+        found["gcc"] = "a C compiler"
+    if not Path("/usr/include/features.h").exists():
+        found["libc6-dev"] = "the C library's headers"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        own = os.path.realpath(sys.executable) == os.path.realpath("/usr/bin/python3")
+        version = "3" if own else f"{sys.version_info.major}.{sys.version_info.minor}"
+        found[f"python{version}-dev"] = "Python's headers"
+    return found
+
+
 def has_software_gl() -> bool:
     """Whether Mesa's software renderer is there: Xvfb has no other."""
     patterns = ("dri/swrast_dri.so", "libgallium*.so")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bootstrap import checks, system
+from bootstrap import checks, kernel, system
 from bootstrap.environment import Environment
 from bootstrap.installer import SetupError
 from bootstrap.progress import complain, say
@@ -53,6 +53,7 @@ def start(verb: str, arguments: list[str], root: Path, display: bool) -> int:
     layers = ("app", "test") if verb == "test" else ("app",)
     system.provide(verb, display=display, environment_ready=environment.ready(("app",)))
     environment.prepare(layers)
+    kernel.provide(environment, verb)
     if verb == "test":
         return checks.run_checks(root, environment.python, surroundings(root), arguments)
     return hand_over(environment.python, verb, arguments, root)

@@ -65,6 +65,7 @@ def lacking(verb: str, *, display: bool, environment_ready: bool) -> dict[str, s
     if verb == "test":
         for program in needs.missing_programs(needs.TESTS):
             found[program.package] = program.name
+        found.update(needs.missing_to_compile())
     return found
 
 

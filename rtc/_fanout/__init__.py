@@ -117,6 +117,19 @@ def why_not() -> str:
     return kernel if isinstance(kernel, str) else ""
 
 
+def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
+    """For tests: samples changed at random through a reader of the kernel (hf_fuzz in fanout.h); how many
+    were taken for good. Raises ImportError where it is not built, ValueError for what it does not know."""
+    kernel = _load()
+    if isinstance(kernel, str):
+        raise ImportError(kernel)
+    sizes = kernel.ffi.new("int[]", [len(sample) for sample in samples])
+    taken = int(kernel.lib.hf_fuzz(which, b"".join(samples), sizes, len(samples), rounds, seed))
+    if taken < 0:
+        raise ValueError("there is no such reader, or a sample is too long")
+    return taken
+
+
 #: Methods called for each batch: they take no number but the time and a socket, and stay as they are.
 _EACH_BATCH: Final = frozenset(("receive", "forward", "flush", "next_flush", "take"))
 

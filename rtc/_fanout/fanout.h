@@ -85,6 +85,7 @@ void hf_counters(hf_core *core, int64_t *out); /* in the order of COUNTERS */
 int64_t hf_floor(hf_core *core, const int *peers, int peer_count, const uint8_t *packets, const int *sizes, int count,
                  int fd);
 
-/* For fuzzers: each reader alone, on any bytes. */
-int hf_fuzz_reader(int which, const uint8_t *data, int size);
+/* For tests: `rounds` times one of the samples, changed at random, through one reader or the plane; how many of them
+ * it took for good. Samples lie one behind the other; `which` is a place in PARSERS of tests/rtc/fanout_fuzz.py. */
+int64_t hf_fuzz(int which, const uint8_t *samples, const int *sizes, int count, int64_t rounds, uint64_t seed);
 #endif

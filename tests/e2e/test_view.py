@@ -55,6 +55,7 @@ def step(*heights: tuple[str, float], refusal: str | None = None, producers: Any
 def page(company: Company) -> Iterator[Browser]:
     """Cem's page, with what it sends written down."""
     browser = company.cem.browser
+    assert isinstance(browser, Browser)
     browser.run(RECORD)
     yield browser
     browser.run("window.stopRecording();")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rtc.mux_link import MuxLink
 from rtc.sdp import Candidate, TransportParameters
-from tests.rtc.checking import binding, check
+from tests.rtc.checking import answer, binding, check
 
 
 def frame(data: bytes) -> bytes:
@@ -76,6 +76,7 @@ class FramedLink:
         there = next(c for c in remote.candidates if c.tcp_type == "passive")
         connection = self.connection = await Framed.to(there.host, there.port)
         connection.send(binding(f"{remote.ufrag}:{self.ufrag}", remote.password, nominate=True))
+        connection.send(answer(await connection.next(), self.password))
         await connection.next()
         self._reading = asyncio.create_task(self._read(connection))
         return self

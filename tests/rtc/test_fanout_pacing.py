@@ -149,3 +149,32 @@ def test_what_cannot_be_sealed_does_not_wait(make: MakePlane) -> None:
     assert call.plane.counters()["unsendable"] == 1
     assert call.plane.destination_state(destination).packets == before
     assert call.plane.next_flush(call.now) == -1
+
+
+@each_plane
+def test_a_key_frame_that_is_larger_than_that_is_completed_by_repairs(make: MakePlane) -> None:
+    """66 KB at 100 KB a second, and small frames behind it; the receiver asks again for what is missing."""
+    call, destination = slow(make)
+    call.plane.set_pace(call.sink, 100_000)
+    began, number = call.now, 1
+    for _ in range(60):
+        number += 1
+        call.picture_comes(number, key=True, size=1070)
+    got: set[int] = set()
+    asked: dict[int, int] = {}
+    while not got >= set(range(2, 62)):
+        call.now += 1000
+        if (call.now - began) % 33_000 == 0:
+            number += 1
+            call.picture_comes(number, size=300)
+        for packet in call.packets():
+            repair = packet.ssrc == 78
+            got.add(int.from_bytes(packet.payload[:2], "big") if repair else packet.sequence_number)
+        missing = set(range(2, max(got, default=2))) - got
+        again = [one for one in sorted(missing) if call.now - asked.get(one, -1_000_000) >= 100_000]
+        if again and (call.now - began) % 20_000 == 0:
+            asked.update(dict.fromkeys(again, call.now))
+            call.plane.repair(destination, again, call.now)
+        assert call.now - began < 1_100_000
+    assert call.plane.counters()["pacer-late"] > 20
+    assert call.now - began > 660_000

@@ -15,6 +15,7 @@ from rtc.local_addresses import local_addresses_towards
 from rtc.rtp import RtpPacket
 from rtc.sdp import Candidate
 from rtc.transport import Certificate
+from tests.rtc.checking import answer
 from tests.rtc.transport_pair import CLIENT, Pair, packet, pair, until
 
 REPORT = rtcp.ReceiverReport(1).serialize()
@@ -213,9 +214,11 @@ async def test_a_peer_that_moves_to_another_address_keeps_its_keys(monkeypatch: 
             cable.setblocking(False)
             loop = asyncio.get_running_loop()
             request = _check(both, cable, **{"USE-CANDIDATE": None})
-            answer = stun.parse_message(await asyncio.wait_for(loop.sock_recv(cable, 2000), 5))
-            assert answer.transaction_id == request.transaction_id
-            assert answer.attributes["XOR-MAPPED-ADDRESS"] == cable.getsockname()
+            question = await asyncio.wait_for(loop.sock_recv(cable, 2000), 5)
+            cable.sendto(answer(question, both.client_link.password), ("127.0.0.1", both.mux.port))
+            said = stun.parse_message(await asyncio.wait_for(loop.sock_recv(cable, 2000), 5))
+            assert said.transaction_id == request.transaction_id
+            assert said.attributes["XOR-MAPPED-ADDRESS"] == cable.getsockname()
             monkeypatch.setattr(
                 both.client_link, "send", lambda data: cable.sendto(data, ("127.0.0.1", both.mux.port))
             )

@@ -275,7 +275,7 @@ def journeys(draw: st.DrawFn) -> tuple[list[list[RtpPacket]], list[bytes], list[
     frames = []
     for index in range(draw(st.integers(1, 14))):
         key = index == 0 or draw(st.integers(0, 4)) == 0
-        frames.append(sender.frame(key, draw(st.integers(0, 300))))
+        frames.append(sender.frame(key, draw(st.integers(1, 300))))  # one byte tells frames apart
         packets += frames[-1]
     order = sorted(range(len(packets)), key=lambda i: (i + draw(st.integers(0, 6)), i))
     arriving: list[RtpPacket | None] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
+from typing import TypeVar
 
 from rtc import rtcp, vp8
 from rtc.fanout import DROP, ExtensionIds, Kind
@@ -16,6 +17,8 @@ from server_lite.negotiation import ConsumerPlan, LayerPlan, ProducerPlan
 from server_lite.router import Router
 from tests.rtc.secure_end import SecureEnd
 from tests.rtc.strategies import vp8_frame, vp8_packets
+
+_Packet = TypeVar("_Packet", bound=RtcpPacket)
 
 VP8, RTX, OPUS, H264 = 96, 97, 111, 102
 MID_ID, LEVEL_ID, WIDE_ID, RID_ID, REPAIRED_RID_ID = 4, 1, 3, 10, 11
@@ -168,7 +171,7 @@ class Call:
     def got(self, member: str, ssrc: int) -> list[RtpPacket]:
         return [packet for packet in self.rtp[member] if packet.ssrc == ssrc]
 
-    def asked(self, member: str, kind: type[RtcpPacket]) -> list[RtcpPacket]:
+    def asked(self, member: str, kind: type[_Packet]) -> list[_Packet]:
         return [packet for packet in self.rtcp[member] if isinstance(packet, kind)]
 
     def forget_what_came(self) -> None:

@@ -126,7 +126,7 @@ async def test_members_are_counted() -> None:
 async def test_metrics_are_prometheus_text() -> None:
     async with serving() as served:
         opened = served.open()
-        opened.meeting.router.counters.packets_in = 123_456_789_012
+        opened.meeting.media.snapshot().counters.packets_in = 123_456_789_012
         await served.request("GET", "/api/invitation", "wrong")
         answer = await served.request("GET", "/metrics")
         assert answer.headers["content-type"].startswith("text/plain")
@@ -173,7 +173,7 @@ async def test_the_load_is_among_the_metrics() -> None:
     async with serving() as served:
         served.state.load.measure(Sample(1234.4, 5e6, 12.3, 0.5), 1e9)
         served.state.load.step = 3
-        served.open().meeting.router.counters.member_pauses = 7
+        served.open().meeting.media.snapshot().counters.member_pauses = 7
         samples = parse_metrics((await served.request("GET", "/metrics")).text)
         expected = {
             "load_packets_per_second": 1234,

@@ -262,7 +262,7 @@ async def test_a_running_server_refuses_meetings_in_the_end() -> None:
             while (answer := await served.request("POST", "/api/rooms", KEY)).status_code == 201:
                 pass
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
-        assert served.state.meetings.limits == Limits(2, 180, 0, False)
+        assert served.state.load.limits == Limits(2, 180, 0, False)
 
 
 def late_clock(late: float) -> Iterable[float]:

@@ -14,6 +14,8 @@ from rtc.signalling import Message, ProtocolError, session
 from server_lite import room as events
 from server_lite.config import Settings
 from server_lite.load import Limits
+from server_lite.media_room import Events, MediaSnapshot
+from server_lite.meeting import Media
 from server_lite.meetings import Meetings, Opened, new_id
 from tests.support.virtual_time import VirtualClock
 
@@ -29,6 +31,28 @@ class FakeConnection:
         self.closed = code
 
 
+class FakeMedia:
+    """The media of a room in which nothing flows; counts what a test tells it to."""
+
+    def __init__(self) -> None:
+        self.counted = MediaSnapshot()
+
+    def snapshot(self) -> MediaSnapshot:
+        return self.counted
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeHost:
+    """Carries no media."""
+
+    new_rooms = True
+
+    def open(self, room: str, events: Events) -> Media:
+        return cast(Media, FakeMedia())
+
+
 def hello(token: Secret, **changes: Any) -> session.Hello:
     fields: dict[str, Any] = {"id": 4, "protocol": [1], "token": token, "name": "Ann"}
     return session.Hello(**(fields | changes))
@@ -40,10 +64,15 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def make(clock: VirtualClock, tmp_path: Path) -> Callable[..., Meetings]:
+def host() -> FakeHost:
+    return FakeHost()
+
+
+@pytest.fixture
+def make(clock: VirtualClock, host: FakeHost, tmp_path: Path) -> Callable[..., Meetings]:
     def make(**changes: Any) -> Meetings:
         settings = Settings(**({"state_file": tmp_path / "deep" / "state.json"} | changes))
-        return Meetings(settings, cast(Any, None), lambda: ("192.0.2.1", 8443), clock)
+        return Meetings(settings, cast(Any, host), lambda: ("192.0.2.1", 8443), clock)
 
     return make
 
@@ -178,10 +207,8 @@ async def test_meetings_with_people_in_them_stay(make: Callable[..., Meetings]) 
 async def test_what_went_through_an_ended_meeting_stays_counted(make: Callable[..., Meetings]) -> None:
     meetings = make(max_rooms=1)
     for _ in range(3):
-        meeting = meetings.open("Next").meeting
-        meeting.router.counters.packets_in = 10
-        meeting.undecryptable = 2
-    assert (meetings.ended.packets_in, meetings.ended_undecryptable) == (20, 4)
+        meetings.open("Next").meeting.media.snapshot().counters.packets_in = 10
+    assert meetings.ended.packets_in == 20
     assert len(list(meetings)) == 1
     await meetings.close()
 
@@ -212,19 +239,29 @@ async def test_everybody_is_told_when_the_server_stops(make: Callable[..., Meeti
     assert connection.closed == "server-stopping"
 
 
-REFUSALS: dict[str, dict[str, Any]] = {
-    "draining": {"draining": True},
-    "overloaded": {"limits": Limits(new_rooms=False)},
-}
+def _drain(meetings: Meetings, host: FakeHost) -> None:
+    meetings.draining = True
 
 
-@pytest.mark.parametrize("code", REFUSALS)
-def test_no_meeting_begins_and_those_that_have_begun_go_on(make: Callable[..., Meetings], code: str) -> None:
+def _overload(meetings: Meetings, host: FakeHost) -> None:
+    meetings.load.limits = Limits(new_rooms=False)
+
+
+def _overload_the_host(meetings: Meetings, host: FakeHost) -> None:
+    host.new_rooms = False
+
+
+REFUSALS = [("draining", _drain), ("overloaded", _overload), ("overloaded", _overload_the_host)]
+
+
+@pytest.mark.parametrize(("code", "refuse"), REFUSALS)
+def test_no_meeting_begins_and_those_that_have_begun_go_on(
+    make: Callable[..., Meetings], host: FakeHost, code: str, refuse: Callable[[Meetings, FakeHost], None]
+) -> None:
     meetings = make()
     empty, used = meetings.open("Empty"), meetings.open("Used")
     occupied(used)
-    for name, value in REFUSALS[code].items():
-        setattr(meetings, name, value)
+    refuse(meetings, host)
     with pytest.raises(ProtocolError, match=code):
         meetings.open("New")
     with pytest.raises(ProtocolError, match=code) as refused:

@@ -142,10 +142,10 @@ def test_a_switch_is_not_seen_in_the_numbers(call: Call) -> None:
     assert {180, 360, 720} <= set(heights(got))
     assert continuous(got)
     pictures = [vp8.Vp8Descriptor.parse(p.payload)[0] for p in got]
-    for before, after in itertools.pairwise(pictures):
-        assert before.picture_id is not None
-        assert after.picture_id is not None
-        assert (after.picture_id - before.picture_id) & 0x7FFF in (0, 1)
+    for earlier, later in itertools.pairwise(pictures):
+        assert earlier.picture_id is not None
+        assert later.picture_id is not None
+        assert (later.picture_id - earlier.picture_id) & 0x7FFF in (0, 1)
     for (height, packet), (next_height, after) in itertools.pairwise(zip(heights(got), got, strict=True)):
         if height != next_height:
             assert vp8.starts_key_frame(after.payload)

@@ -9,6 +9,8 @@ from starlette.websockets import WebSocketState
 
 from rtc.signalling import media
 from server_lite.config import Settings
+from server_lite.media_host import LocalHost
+from server_lite.media_room import MediaRoom
 from server_lite.metrics import Tally
 from server_lite.signalling import MAX_REFUSALS, SignallingConnection
 from tests.server_lite.serving import hello, serving
@@ -186,12 +188,14 @@ async def test_connections_end_without_a_trace() -> None:
             while len(opened.meeting.room):  # noqa: ASYNC110 - the server's own clock decides
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.1)
-        inside = opened.meeting
+        inside, carried, host = opened.meeting, opened.meeting.media, served.state.host
         assert not inside._connections
-        assert not inside._peers
-        assert not inside._closing
         assert inside._ticker is None
-        assert served.state.port.mux._by_ufrag == {}
+        assert isinstance(carried, MediaRoom)
+        assert isinstance(host, LocalHost)
+        assert not carried._peers
+        assert not carried._closing
+        assert host.port.mux._by_ufrag == {}
 
 
 class StuckSocket:

@@ -20,6 +20,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr(needs, "missing_libraries", lambda libraries: [] if asked else list(libraries))
     monkeypatch.setattr(needs, "missing_programs", lambda programs: [] if asked else list(programs))
+    compiling = {"gcc": "a C compiler", "libc6-dev": "headers", "python3-dev": "Python's headers"}
+    monkeypatch.setattr(needs, "missing_to_compile", lambda: {} if asked else compiling)
     monkeypatch.setattr(needs, "has_software_gl", lambda: bool(asked))
     monkeypatch.setattr(needs, "has_fonts", lambda: bool(asked))
     monkeypatch.setattr(needs, "is_debian", lambda: True)
@@ -62,8 +64,8 @@ def test_what_is_still_lacking_after_apt_is_said(bare: list[Any], monkeypatch: p
         ("serve", False, set(), {"libegl1", "xvfb"}),
         ("desktop", True, {"libegl1", "libxcb-cursor0"}, {"xvfb", "chromium"}),
         ("demo", True, {"libegl1"}, {"xvfb"}),
-        ("demo", False, {"libegl1", "xvfb"}, {"chromium"}),
-        ("test", True, {"xvfb", "chromium-driver", "firefox-esr", "pulseaudio"}, set()),
+        ("demo", False, {"libegl1", "xvfb"}, {"chromium", "gcc"}),
+        ("test", True, {"xvfb", "chromium-driver", "firefox-esr", "pulseaudio", "gcc", "python3-dev"}, set()),
     ],
 )
 def test_each_verb_asks_for_what_it_uses(

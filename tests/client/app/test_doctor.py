@@ -126,6 +126,16 @@ def test_a_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_ports(port)[0].state is State.OK
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel is for Linux")
+def test_how_packages_are_forwarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_libraries, "missing_to_compile", lambda: {"gcc": "a C compiler"})
+    monkeypatch.setattr(system_libraries, "is_debian", lambda: True)
+    assert only(doctor.check_forwarding(lambda: "")).state is State.OK
+    found = only(doctor.check_forwarding(lambda: "There is no C compiler."))
+    assert found.state is State.NOTE
+    assert found.sentence.endswith("There is no C compiler. Type: sudo apt install -y gcc")
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
     assert only(doctor.check_disk(tmp_path, free=5_000_000)).state is State.WRONG
     assert only(doctor.check_disk(tmp_path / "not" / "there", free=10**10)).state is State.OK

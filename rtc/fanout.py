@@ -19,6 +19,8 @@ from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
+from rtc.observation import Attention, Observation
+
 #: Datagrams of one `receive`. More share the cost of a call; fewer keep the others waiting less.
 BATCH: Final = 64
 #: Bytes of the largest datagram that is taken; longer ones are counted and dropped.
@@ -320,6 +322,20 @@ class Fanout(Protocol):
     def sent(self, peer: int, first: int, count: int) -> list[SentPacket | None]:
         """What was sent under `count` transport-wide numbers from `first` (16 bits) on."""
 
+    # Transport-wide feedback is taken by `receive` and `deliver`; it makes no record.
+
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        """Takes feedback of the peer that came with other RTCP. ValueError where it is none."""
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        """When `heard` is to tell of the peer; at first, of each feedback."""
+
+    def heard(self) -> list[int]:
+        """Peers whose feedback is to be looked at by `observe`, each once."""
+
+    def observe(self, peer: int, now: int) -> Observation:
+        """What feedback of the peer told since the last call."""
+
     def stream_statistics(self, stream: int) -> StreamStatistics: ...
 
     def destination_state(self, destination: int) -> DestinationState: ...
@@ -330,7 +346,7 @@ class Fanout(Protocol):
     def close(self) -> None: ...
 
 
-#: received, sent: datagrams. The others: what was dropped, and why.
+#: received, sent: datagrams; feedback: packets of it that were taken. The others: what was dropped, and why.
 COUNTERS: Final = (
     "received",
     "sent",
@@ -352,4 +368,6 @@ COUNTERS: Final = (
     "unsendable",
     "received-octets",
     "sent-octets",
+    "feedback",
+    "feedback-flood",
 )

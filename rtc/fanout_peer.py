@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from rtc import dependency_descriptor
+from rtc.congestion.observer import PathObserver
 from rtc.dependency_descriptor import Structure
 from rtc.errors import PacketError
 from rtc.fanout import (
@@ -20,6 +21,7 @@ from rtc.fanout import (
     StreamStatistics,
 )
 from rtc.fanout_outgoing import Outgoing
+from rtc.observation import FEEDBACKS_PER_SECOND
 from rtc.pacer import Pacer
 from rtc.packet_reader import Packet, become_original, read_payload
 from rtc.srtp_session import Session
@@ -63,9 +65,11 @@ class Peer:
         "cache",
         "cache_count",
         "destinations",
+        "feedbacks",
         "handle",
         "ids",
         "next_number",
+        "observer",
         "others",
         "pacer",
         "receiving",
@@ -93,6 +97,8 @@ class Peer:
         self.cache: Final[list[Packet | None]] = [None] * CACHE_PACKETS
         self.cache_count = 0  # ever put in
         self.next_number = 0  # transport-wide
+        self.feedbacks: Final = Bucket(FEEDBACKS_PER_SECOND)
+        self.observer: Final = PathObserver()
         # By number modulo SENT_PACKETS: number, time, size, cluster.
         self._sent: dict[int, tuple[int, int, int, int]] = {}
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from rtc.errors import PacketError
 from rtc.fanout import (
+    BATCH,
     FORWARD,
     MAX_DATAGRAM,
     MAX_INCOMING_SSRCS,
@@ -34,8 +35,10 @@ from rtc.fanout_peer import Bucket, Peer, Stream
 from rtc.fanout_plans import check_address, check_destination, check_ids, check_pace, check_ssrc, check_stream
 from rtc.fanout_socket import Sockets
 from rtc.handles import Table
+from rtc.observation import Attention, Observation
 from rtc.packet_reader import Packet, has_room, read_header
 from rtc.srtp_session import ClearSession, SrtpSession
+from rtc.transport_feedback import TransportFeedback, feedback_only
 
 _RTP: Final = int(Kind.RTP)
 
@@ -52,6 +55,7 @@ class PythonFanout:
         self._routes: Final[dict[bytes, Peer]] = {}
         self._strangers: Final = Bucket(STRANGERS_PER_SECOND)
         self._batch: list[Packet] = []
+        self._heard: dict[int, None] = {}  # peers whose feedback is to be looked at
         self._output: Final = Output()
         self._counters: Final = self._output.counters
         self._sockets: Final = Sockets()
@@ -104,6 +108,7 @@ class PythonFanout:
             self.close_destination(destination)
         for address in [address for address, owner in self._routes.items() if owner is entry]:
             del self._routes[address]
+        self._heard.pop(peer, None)
         self._output.forget(entry)
         entry.forget()
         self._peers.pop(peer)
@@ -212,13 +217,14 @@ class PythonFanout:
         for address, data in datagrams:
             packet = self._read(data, address, now)
             if isinstance(packet, str):
-                self._counters[packet] += 1
+                if packet:
+                    self._counters[packet] += 1
             else:
                 batch.append(packet)
         return [packet.record() for packet in batch]
 
     def _read(self, data: bytes, address: bytes, now: int) -> Packet | str:
-        """The packet, or the name of the counter for what is dropped."""
+        """The packet, or the name of the counter for what is dropped, "" for what is done with."""
         if not data:
             return "malformed"
         if len(data) > MAX_DATAGRAM:
@@ -252,7 +258,7 @@ class PythonFanout:
             peer.unlocked.add(ssrc)
         packet = Packet(Kind.RTCP if rtcp else Kind.RTP, opened, address, peer.handle)
         if rtcp:
-            return packet
+            return self._read_rtcp(packet, peer, now)
         try:
             read_header(packet, peer.ids)
             if packet.transport_wide is not None:
@@ -263,6 +269,27 @@ class PythonFanout:
         except PacketError:
             return "malformed"
         return packet
+
+    def _read_rtcp(self, packet: Packet, peer: Peer, now: int) -> Packet | str:
+        try:
+            reports = feedback_only(packet.data)
+        except PacketError:
+            return "malformed"
+        if not reports:
+            return packet
+        for report in reports:
+            self._observe(peer, report, now)
+        return ""
+
+    def _observe(self, peer: Peer, report: TransportFeedback, now: int) -> None:
+        if not peer.feedbacks.take(now):
+            self._counters["feedback-flood"] += 1
+            return
+        self._counters["feedback"] += 1
+        first = report.base_sequence
+        sent = [peer.sent((first + index) & 0xFFFF) for index in range(len(report.arrivals))]
+        if peer.observer.feedback(report, sent, now):
+            self._heard[peer.handle] = None
 
     # Packets out.
 
@@ -357,6 +384,26 @@ class PythonFanout:
             raise ValueError("a feedback tells of 65,535 packets at most")
         entry = self._peers.get(peer)
         return [entry.sent((first + index) & 0xFFFF) for index in range(count)]
+
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        entry = self._peers.get(peer)
+        reports = feedback_only(packet)
+        if not reports:
+            raise ValueError("this is no transport-wide feedback")
+        for report in reports:
+            self._observe(entry, report, now)
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        self._peers.get(peer).observer.listen(attention)
+
+    def heard(self) -> list[int]:
+        found = list(self._heard)[:BATCH]
+        for peer in found:
+            del self._heard[peer]
+        return found
+
+    def observe(self, peer: int, now: int) -> Observation:
+        return self._peers.get(peer).observer.observe(now)
 
     def stream_statistics(self, stream: int) -> StreamStatistics:
         return self._streams.get(stream).statistics

@@ -137,7 +137,16 @@ class UdpMux:
     def dropped(self) -> Counter[str]:
         """Datagrams by the reason for which they were dropped."""
         counts = self.fanout.counters()
-        taken = ("received", "sent", "forwarded", "repairs", "probes", "received-octets", "sent-octets")
+        taken = (
+            "received",
+            "sent",
+            "forwarded",
+            "repairs",
+            "probes",
+            "received-octets",
+            "sent-octets",
+            "feedback",
+        )
         dropped = Counter({name: value for name, value in counts.items() if value and name not in taken})
         dropped.update(self._dropped)
         return dropped

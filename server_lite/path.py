@@ -125,7 +125,9 @@ class Downlink:
         since, before = self._counted
         if now - since >= COUNTED_US:
             octets = sum(self._plane.destination_state(stream.destination).octets for stream in streams)
-            self._flowing = (octets - before) * 8_000_000 // (now - since) if since and octets >= before else 0
+            self._flowing = (
+                (octets - before) * 8_000_000 // (now - since) if since and octets >= before else 0
+            )
             self._counted = now, octets
         self.estimator.remb(bitrate, now, self._flowing)
 

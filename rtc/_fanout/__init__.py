@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from rtc.fanout import (
     ARRIVALS,
+    BATCH,
     COUNTERS,
     RECORD,
     DestinationPlan,
@@ -26,6 +27,15 @@ from rtc.fanout import (
     StreamStatistics,
 )
 from rtc.fanout_plans import check_destination, check_ids, check_pace, check_stream
+from rtc.observation import (
+    KEPT_RECEIVED,
+    OBSERVATION,
+    RECEIVED,
+    USAGES,
+    Attention,
+    Observation,
+    Received,
+)
 
 T = TypeVar("T")
 
@@ -131,7 +141,7 @@ def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
 
 
 #: Methods called for each batch: they take no number but the time and a socket, and stay as they are.
-_EACH_BATCH: Final = frozenset(("receive", "forward", "flush", "next_flush", "take"))
+_EACH_BATCH: Final = frozenset(("receive", "forward", "flush", "next_flush", "take", "heard"))
 
 
 def _in_range(kernel: type[T]) -> type[T]:
@@ -171,6 +181,10 @@ class NativeFanout:
         self._address = self._ffi.new("uint8_t **")
         self._sizes = self._ffi.new("int[2]")
         self._count = 0
+        self._heard = self._ffi.new("int[]", BATCH)
+        self._seen = self._ffi.new("hf_observation *")
+        self._seen_bytes = self._ffi.buffer(self._seen)
+        self._packets = self._ffi.new("hf_received[]", KEPT_RECEIVED)
 
     def _checked(self, result: int) -> int:
         if result >= 0:
@@ -357,6 +371,54 @@ class NativeFanout:
         unpack = self._ffi.unpack
         columns = zip(unpack(times, count), unpack(sizes, count), unpack(clusters, count), strict=True)
         return [SentPacket(*column) if column[1] else None for column in columns]
+
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        self._checked(self._lib.hf_feedback(self._core, peer, packet, len(packet), now))
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        self._checked(self._lib.hf_listen(self._core, peer, *attention))
+
+    def heard(self) -> list[int]:
+        count = self._lib.hf_heard(self._core, self._heard, BATCH)
+        return list(self._ffi.unpack(self._heard, count)) if count else []
+
+    def observe(self, peer: int, now: int) -> Observation:
+        self._checked(self._lib.hf_observe(self._core, peer, now, self._seen, self._packets))
+        *counts, usage, jumped, delays, kept = OBSERVATION.unpack(self._seen_bytes)
+        (
+            news,
+            received,
+            lost,
+            highest,
+            shortest,
+            least,
+            round_trip,
+            through,
+            recent,
+            jumps,
+            trend,
+            threshold,
+        ) = counts
+        packed = (
+            RECEIVED.iter_unpack(bytes(self._ffi.buffer(self._packets, kept * RECEIVED.size))) if kept else ()
+        )
+        return Observation(
+            news,
+            received,
+            lost,
+            highest,
+            shortest if delays else None,
+            least if delays else None,
+            round_trip if round_trip >= 0 else None,
+            through if through >= 0 else None,
+            recent if recent >= 0 else None,
+            jumps,
+            trend,
+            threshold,
+            USAGES[usage],
+            jumped != 0,
+            tuple(map(Received._make, packed)),
+        )
 
     def stream_statistics(self, stream: int) -> StreamStatistics:
         out = self._ffi.new("hf_stream_statistics *")

@@ -21,7 +21,7 @@ enum { MARKER = 1, REPAIRED = 2, EMPTY = 4, FRAME_START = 8, FRAME_END = 16, KEY
 enum { ID_MID, ID_RID, ID_REPAIRED_RID, ID_LEVEL, ID_SEND_TIME, ID_WIDE, ID_DEPENDENCY, IDS };
 enum { C_RECEIVED, C_SENT, C_FORWARDED, C_REPAIRS, C_PROBES, C_UNKNOWN_ADDRESS, C_TOO_LONG, C_MALFORMED, C_SRTP,
        C_BEFORE_KEYS, C_TOO_MANY_STREAMS, C_STRANGERS, C_OTHERS, C_PACER_FULL, C_PACER_LATE, C_BUFFER_FULL, C_UNREACHABLE,
-       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, COUNTERS };
+       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, C_FEEDBACK, C_FEEDBACK_FLOOD, COUNTERS };
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p)
@@ -243,6 +243,7 @@ typedef struct peer {
     int destination_count, destination_room, probe_next;
     int *streams;
     int stream_count, stream_room;
+    struct observer *observer; /* observing.h */
 } peer;
 
 typedef struct stream {
@@ -340,6 +341,7 @@ struct hf_core {
     int without_segments; /* messages until UDP GSO is tried again, which the system refused */
     int *pacing;     /* peers with something waiting, in the order in which they began to */
     int pacing_count, pacing_room;
+    int *heard, heard_count, heard_room; /* peers whose feedback is to be looked at */
     void *io_in, *io_out; /* buffers of recvmmsg and sendmmsg */
 };
 

@@ -1,5 +1,5 @@
 /* Peers: their keys, addresses and SSRCs. */
-#include "internal.h"
+#include "observing.h"
 #include <stdlib.h>
 
 int hf_open_peer(hf_core *c)
@@ -80,6 +80,8 @@ int hf_close_peer(hf_core *c, int handle)
         hf_close_destination(c, p->destinations[p->destination_count - 1]);
     addresses_forget(c, handle);
     queues_clear(c, p);
+    list_remove(c->heard, &c->heard_count, handle);
+    observer_free(p);
     keys_wipe(&p->in), keys_wipe(&p->out);
     for (int i = 0; p->cache && i < CACHE_PACKETS; i++)
         free(p->cache[i].data);

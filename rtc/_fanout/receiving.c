@@ -1,6 +1,6 @@
 /* What comes in: whose it is, opened, and read into a record. */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "observing.h"
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -130,6 +130,17 @@ static int read_rtp(hf_core *c, peer *p, slot *s, hf_record *r, int64_t now)
     return place(c, p, s, r, now);
 }
 
+/* Feedback for each packet is gathered here; all other RTCP is for Python. */
+static int read_rtcp(hf_core *c, peer *p, const slot *s, int64_t now)
+{
+    int only = feedback_only(s->data, s->size);
+    if (only < 0)
+        return drop(c, C_MALFORMED);
+    if (only)
+        observer_take(c, p, s->data, s->size, now);
+    return !only;
+}
+
 /* One datagram in slot s; 1 if it became a record. */
 static int arrived(hf_core *c, slot *s, hf_record *r, int64_t now)
 {
@@ -162,7 +173,7 @@ static int arrived(hf_core *c, slot *s, hf_record *r, int64_t now)
     if (!p->keyed)
         return drop(c, C_BEFORE_KEYS);
     if (s->size >= 2 && s->data[1] >= 192 && s->data[1] <= 223)
-        return open_rtcp(c, p, s, r);
+        return open_rtcp(c, p, s, r) && read_rtcp(c, p, s, now);
     return open_rtp(c, p, s) && read_rtp(c, p, s, r, now);
 }
 

@@ -259,7 +259,7 @@ void outputs_free(hf_core *c)
     for (taken *t = c->taken_first, *next; t; t = next)
         next = t->next, free(t);
     free(c->taken_now);
-    free(c->pacing);
+    free(c->pacing), free(c->heard);
 }
 
 void io_free(hf_core *c)

@@ -6,20 +6,17 @@ are microseconds of one monotonic clock, rates bit/s. Pure: nothing is sent from
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from rtc.congestion.groups import PacketGroups, Received
 from rtc.congestion.loss import LOW, LossLimit
+from rtc.congestion.observer import FIRST_RTT, MAX_RTT, PathObserver
 from rtc.congestion.probes import Probe, Probes
 from rtc.congestion.queue import SEVERE, QueueWatch
-from rtc.congestion.rate_control import RateControl
-from rtc.congestion.throughput import SHORT_WINDOW, Throughput
-from rtc.congestion.trend import Trendline, Usage
+from rtc.congestion.rate_control import RateControl, State
 from rtc.fanout import SentPacket
-from rtc.sequence import SequenceUnwrapper
-from rtc.transport_feedback import TICK, TransportFeedback
+from rtc.observation import FEEDBACKS_PER_SECOND, NEVER, Attention, Observation, Usage
+from rtc.transport_feedback import TransportFeedback
 
 #: Packets leave at this many times the target at most. More sends a key frame in less time and makes short
 #: queues.
@@ -36,23 +33,21 @@ DEEP_DRAIN: Final = 0.4
 SILENCE: Final = 1_000_000
 SILENT_STEP: Final = 500_000
 SILENT_PART: Final = 0.7
-#: Microseconds for which a packet that was reported lost may still turn up. Longer tells of losses later.
-LATE: Final = 150_000
-#: Pieces of feedback a second, and at once, that are looked at: a receiver that sends more costs no more.
-FEEDBACKS_PER_SECOND: Final = 100
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
 #: leaves a queue, and the last few percent are found by the ordinary rise without one.
 WORTHWHILE: Final = 1.1
 #: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no reason to
 #: lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
 NO_QUEUE: Final = 5_000
+#: Microseconds between two looks at what feedback tells while a path is calm. Longer costs less and lets the rate
+#: rise later; nothing that harms has to wait for it (Attention).
+CALM: Final = 500_000
+#: Microseconds of queue up to which it is; lower looks more often at paths that are well. It is told in steps of
+#: as many, a power of two, so that not every new value of the base is.
+CALM_DELAY: Final = 20_000
+ALARM_STEP: Final = 4096
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.
 PROBED: Final = 40_000
-#: Weight of a new round trip time in the smoothed one.
-RTT_WEIGHT: Final = 0.2
-#: Microseconds that a round trip is taken for before it was measured, and at most.
-FIRST_RTT: Final = 100_000
-MAX_RTT: Final = 3_000_000
 #: Bit/s up to which the rate rises for a peer that gives neither transport-wide feedback nor REMB: its
 #: reports tell of losses only.
 BLIND_MAXIMUM: Final = 3_000_000
@@ -63,6 +58,8 @@ BLIND_RISE: Final = 0.2
 #: fallen. Higher takes noise for a full path, lower sees a full path later.
 FLOWS: Final = 0.9
 REMB_FELL: Final = 0.97
+
+
 class SendSideEstimator:
     """The estimate for one path. Not for use by two threads at once."""
 
@@ -74,20 +71,14 @@ class SendSideEstimator:
         self.rtt: int | None = None
         self.ignored = 0  # feedback beyond FEEDBACKS_PER_SECOND
         self._control = RateControl(start, minimum, maximum)
-        self._groups = PacketGroups()
-        self._trend = Trendline()
+        self._observer: PathObserver | None = None  # of one who brings feedback as it came
         self._queue = QueueWatch()
-        self._throughput = Throughput()
+        self._seen: Observation | None = None  # the last one
         self._through: int | None = None  # bit/s that came through, as last known
         self._loss = LossLimit()
         self._probes = Probes()
         self._remb: int | None = None  # where it holds
         self._last_remb = 0
-        self._references = SequenceUnwrapper(24)
-        self._highest = -1  # unwrapped number
-        self._newest_sent = -1  # when it was sent
-        self._open: set[int] = set()  # numbers that were reported as missing, and may still come
-        self._told: deque[tuple[int, int]] = deque()  # (when it counts as lost, number), of these
         self._heard: int | None = None  # transport-wide feedback
         self._reported: int | None = None  # a receiver report
         self._waiting_since: int | None = None
@@ -103,22 +94,30 @@ class SendSideEstimator:
             self._waiting_since = now
 
     def feedback(self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int) -> None:
-        """Takes feedback, with what was sent under the numbers it reports, in order."""
+        """Takes feedback, with what was sent under the numbers it reports, in order; at most
+        FEEDBACKS_PER_SECOND. Where the forwarding plane observes the path, `observed` takes what it saw.
+        """
         if not self._allowed(now):
             return
-        received, late, news = self._read(report, sent, now)
-        if not news:
-            return  # it is about nothing that we sent, or what it says is known
+        observer = self._observer = self._observer or PathObserver()
+        observer.listen(self.attention(None))
+        observer.feedback(report, sent, now)
+        self.observed(observer.observe(now), now)
+
+    def observed(self, seen: Observation, now: int) -> None:
+        """Takes what feedback told since the last look."""
+        if not seen.news:
+            return
+        self._seen = seen
         self._heard, self._waiting_since = now, None
-        if received:
-            self._measure_round_trip(received[-1].sent, now)
-            self._queue.update(min([arrived - sent_at for sent_at, arrived, _, _ in received]), now)
-        usage = self._detect(received)
-        self._throughput.add(received)
-        if late:
-            self._throughput.late(late)
-        through = self._through = self._throughput.rate() or self._through
-        recent = self._throughput.rate(SHORT_WINDOW)
+        self.rtt = seen.round_trip if seen.round_trip is not None else self.rtt
+        if seen.shortest is not None and seen.least is not None:
+            self._queue.update(seen.shortest, seen.least, now)
+        if seen.jumped:
+            self._queue.reset()
+        usage = seen.usage
+        through = self._through = seen.through or self._through
+        recent = seen.recent
         if self._queue.severe or self._queue.began:
             usage = Usage.OVER
         elif self._queue.draining and usage is Usage.NORMAL:
@@ -129,13 +128,35 @@ class SendSideEstimator:
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
         if self._control.last_cut != before:
             self._probes.cut(now)
-        self._loss.count(self._settle(now), len(received), self._allowed_rate(), recent or 0, now)
-        probed = self._probes.received(received, now)
+        self._loss.count(seen.lost, seen.received, self._allowed_rate(), recent or 0, now)
+        probed = self._probes.received(seen.packets, now)
         if probed is not None and usage is not Usage.OVER and probed > WORTHWHILE * self.target:
             self._loss.passed(probed)
             self._control.probed(max(probed, int(self._control.rate)))
         self._loss.relax(self._control.rate)
         self._set_target(recent)
+
+    def attention(self, wanted: int | None) -> Attention:
+        """How closely to listen now where `wanted` bit/s would be used; None: to each feedback."""
+        outstanding = self._probes.outstanding
+        cluster = outstanding.cluster if outstanding is not None else 0
+        calm = wanted is not None and self.calm(wanted)
+        alarm = (self._queue.base + CALM_DELAY) & ~(ALARM_STEP - 1) if calm else NEVER
+        return Attention(CALM if calm else 0, alarm, cluster, *self._probes.span)
+
+    def calm(self, wanted: int) -> bool:
+        """Whether nothing limits a path that is to carry `wanted` bit/s, and nothing is being tried on it."""
+        return (
+            self._heard is not None
+            and self._waiting_since is None
+            and self._probes.outstanding is None
+            and not self._queue.draining
+            and self._queue.delay < CALM_DELAY
+            and self._loss.limit is None
+            and self._remb is None
+            and self._control.state is not State.DECREASE
+            and self.target >= wanted
+        )
 
     def receiver_report(self, fraction_lost: float, rtt: int | None, now: int) -> None:
         """A receiver report: the part lost since the last one (0..1) and the round trip time in microseconds.
@@ -224,7 +245,8 @@ class SendSideEstimator:
         """The probe to send now, if any: `wanted` bit/s would be used. Set the pace before."""
         self._now = now
         silent = self._heard is None or now - self._heard > SILENCE
-        if silent or self._queue.draining or self._queue.delay > PROBED or self._trend.usage is Usage.OVER:
+        over = self._seen is not None and self._seen.usage is Usage.OVER
+        if silent or over or self._queue.draining or self._queue.delay > PROBED:
             return None
         return self._probes.start(self.target, wanted, self._maximum, now)
 
@@ -247,24 +269,24 @@ class SendSideEstimator:
 
     def dump(self) -> dict[str, int | float | str | None]:
         """What is known, for statistics; times in microseconds, rates in bit/s."""
-        probes = self._probes
+        probes, seen = self._probes, self._seen
         return {
             "state": self.state,
             "target": self.target,
             "delay_rate": int(self._control.rate),
             "loss_limit": None if self._loss.limit is None else int(self._loss.limit),
             "remb": self._remb,
-            "received": self._throughput.rate(),
+            "received": self._through,
             "fraction_lost": self._loss.fraction,
             "rtt": self.rtt,
             "queue": self._queue.delay,
-            "usage": self._trend.usage.value,
-            "trend": self._trend.trend,
-            "threshold": self._trend.threshold,
+            "usage": seen.usage.value if seen is not None else None,
+            "trend": seen.trend if seen is not None else None,
+            "threshold": seen.threshold if seen is not None else None,
             "probes_sent": probes.sent,
             "probes_measured": probes.measured,
             "probes_lost": probes.failed,
-            "clock_jumps": self._groups.jumps,
+            "clock_jumps": seen.jumps if seen is not None else 0,
             "ignored_feedback": self.ignored,
         }
 
@@ -280,81 +302,6 @@ class SendSideEstimator:
             return False
         self._allowance -= 1_000_000
         return True
-
-    def _read(
-        self, report: TransportFeedback, sent: Sequence[SentPacket | None], now: int
-    ) -> tuple[list[Received], int, int]:
-        """Packets that are new and arrived, bytes that came after all, and of how many it is news."""
-        reference = self._references.unwrap(report.reference) * 256
-        first = self._first_number(report, sent)
-        before = self._highest
-        received: list[Received] = []
-        late = news = 0
-        highest, newest = before, self._newest_sent
-        for number, (ticks, packet) in enumerate(zip(report.arrivals, sent, strict=False), first):
-            is_new = number > before
-            if packet is None:
-                continue
-            if is_new:
-                highest, newest = number, packet.time
-            elif number not in self._open:
-                continue  # it was told before
-            if ticks is None:
-                if is_new:
-                    news += 1
-                    self._open.add(number)
-                    self._told.append((max(now, packet.time + (self.rtt or FIRST_RTT)) + LATE, number))
-                continue
-            news += 1
-            self._open.discard(number)
-            if is_new:
-                received.append(Received(packet.time, (reference + ticks) * TICK, packet.size, packet.cluster))
-            else:
-                late += packet.size
-        if first > before + 1 and highest > before >= 0:
-            self._throughput.gap()
-        self._highest, self._newest_sent = highest, newest
-        return received, late, news
-
-    def _first_number(self, report: TransportFeedback, sent: Sequence[SentPacket | None]) -> int:
-        """The first number, unwrapped: the nearest to the highest so far. After a long silence the time of
-        sending tells that the numbers went round.
-        """
-        highest = max(self._highest, 0)
-        first = highest + ((report.base_sequence - highest + 0x8000) & 0xFFFF) - 0x8000
-        last = next((n for n in range(len(sent) - 1, -1, -1) if sent[n] is not None), None)
-        packet = sent[last] if last is not None else None
-        if last is not None and packet is not None:
-            while first + last <= self._highest and packet.time > self._newest_sent:
-                first += 0x10000
-        return first
-
-    def _measure_round_trip(self, sent: int, now: int) -> None:
-        sample = min(max(now - sent, 0), MAX_RTT)
-        self.rtt = sample if self.rtt is None else int(self.rtt + RTT_WEIGHT * (sample - self.rtt))
-
-    def _detect(self, received: list[Received]) -> Usage:
-        """What the groups that ended say of the delay."""
-        over = False
-        jumps = self._groups.jumps
-        for group in self._groups.add(received):
-            if group.usable and not self._probes.covers(group.sent):
-                usage = self._trend.update(group.sent_delta, group.arrived_delta, group.arrived)
-                over = over or usage is Usage.OVER
-        if self._groups.jumps != jumps:
-            self._trend.reset()
-            self._queue.reset()
-        return Usage.OVER if over else self._trend.usage
-
-    def _settle(self, now: int) -> int:
-        """How many of the missing count as lost now."""
-        lost = 0
-        while self._told and now >= self._told[0][0]:
-            number = self._told.popleft()[1]
-            if number in self._open:
-                self._open.discard(number)
-                lost += 1
-        return lost
 
     def _allowed_rate(self) -> float:
         """By delay and losses."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from rtc.congestion.groups import Received
+from rtc.observation import Received
 
 #: The first probe is this many times the rate; those behind one that passed; those after one that did not.
 #: Higher finds the capacity in fewer steps; on a narrow path the queue grows by more before anybody knows.
@@ -154,9 +154,10 @@ class Probes:
         cluster = self._cluster
         return cluster.probe.rate if cluster is not None and now < cluster.until else None
 
-    def covers(self, sent: int) -> bool:
-        """Whether that was sent along with the last probe: its delay is the probe's doing."""
-        return self._span[0] <= sent <= self._span[1]
+    @property
+    def span(self) -> tuple[int, int]:
+        """What was sent within was sent along with the last probe: its delay is the probe's doing."""
+        return self._span
 
     def cut(self, now: int) -> None:
         """The rate was lowered: a probe would make it worse."""

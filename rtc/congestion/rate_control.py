@@ -9,7 +9,7 @@ from enum import Enum
 from math import ceil, sqrt
 from typing import Final
 
-from rtc.congestion.trend import Usage
+from rtc.observation import Usage
 
 #: Part of what came through that is sent after a queue grew. Lower empties it sooner and leaves more of the
 #: path unused.

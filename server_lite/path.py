@@ -43,6 +43,9 @@ TRIAL_RATE: Final = 300_000
 TRIAL_US: Final = 1_500_000
 TRIAL_WAIT_US: Final = 3_000_000
 TRIAL_MAX_WAIT_US: Final = 24_000_000
+#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp, shorter
+#: goes up in several steps.
+CLIMB_US: Final = 1_000_000
 #: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
 COUNTED_US: Final = 400_000
 #: Numbers behind the last acknowledged one that are looked at for it: some never left, or wait.
@@ -65,6 +68,7 @@ class Downlink:
         self._heard = 0  # microseconds: the last feedback
         self._counted, self._flowing = (0, 0), 0  # when, octets; bit/s between the last two
         self._repairs = RepairBudget()
+        self._climbs_since: int | None = None
         self._trial_until = self._next_trial = 0  # microseconds
         self._trial_wait = TRIAL_WAIT_US
         self._next = 0  # the first transport-wide number that no feedback told of
@@ -77,10 +81,17 @@ class Downlink:
         trial = TRIAL_RATE if self._trial_until else 0
         return float(max(self.estimator.lasting, trial))
 
-    @property
-    def full(self) -> bool:
-        """A queue stands before the path: nothing is to be added."""
-        return self.agreed and self.estimator.draining
+    def holds(self, now: int) -> bool:
+        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what it
+        carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
+        if not self.agreed:
+            return False
+        if not self.estimator.climbing:
+            self._climbs_since = None
+        elif self._climbs_since is None:
+            self._climbs_since = now
+        climbs = self._climbs_since is not None and now - self._climbs_since < CLIMB_US
+        return climbs or self.estimator.draining
 
     @property
     def round_trip(self) -> int:
@@ -125,7 +136,9 @@ class Downlink:
         since, before = self._counted
         if now - since >= COUNTED_US:
             octets = sum(self._plane.destination_state(stream.destination).octets for stream in streams)
-            self._flowing = (octets - before) * 8_000_000 // (now - since) if since and octets >= before else 0
+            self._flowing = (
+                (octets - before) * 8_000_000 // (now - since) if since and octets >= before else 0
+            )
             self._counted = now, octets
         self.estimator.remb(bitrate, now, self._flowing)
 

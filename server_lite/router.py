@@ -369,7 +369,7 @@ class Router:
             return
         if record.flags & KEY_START:
             for consumer in ready:
-                consumer.went_over(now)
+                consumer.went_over()
             layer.waiting.difference_update(ready)
         elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.

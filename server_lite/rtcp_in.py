@@ -44,8 +44,9 @@ class RtcpIn:
 
     def _nack(self, path: Path, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
         """Sends again as much as the path bears; where that is too little, a key frame costs less."""
-        if consumer.plan.rtx_ssrc is None or now < consumer.repairs_from:
+        if consumer.plan.rtx_ssrc is None:
             return
+        lost = consumer.worth_repairing(lost, now)
         wanted = consumer.repairs.fresh(lost, path.downlink.again_after, now)
         allowed = path.downlink.repairs(len(wanted), path.used, now)
         if allowed:

@@ -24,7 +24,7 @@ typedef struct {
 } hf_stream_statistics;
 
 typedef struct {
-    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped;
+    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped, last_sequence;
 } hf_destination_state;
 
 /* Functions of OpenSSL's libcrypto, in the order of HF_SYMBOLS in __init__.py; 0, or -1 if one is missing. */

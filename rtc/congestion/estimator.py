@@ -25,8 +25,8 @@ from rtc.transport_feedback import TICK, TransportFeedback
 #: queues.
 PACING: Final = 2.5
 #: The same while a queue is being emptied, of what may be sent afterwards. More lets what waits at the sender
-#: fill the queue again; at less than 1 it waits for ever.
-DRAIN_PACING: Final = 1.1
+#: keep the queue full; less makes it wait so long that it is of no use any more.
+DRAIN_PACING: Final = 0.95
 #: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE)
 #: that nobody can talk over it. Lower is sooner done with it.
 DRAIN: Final = 0.7
@@ -63,6 +63,8 @@ BLIND_RISE: Final = 0.2
 #: fallen. Higher takes noise for a full path, lower sees a full path later.
 FLOWS: Final = 0.9
 REMB_FELL: Final = 0.97
+
+
 class SendSideEstimator:
     """The estimate for one path. Not for use by two threads at once."""
 
@@ -204,6 +206,11 @@ class SendSideEstimator:
         return self._queue.draining
 
     @property
+    def climbing(self) -> bool:
+        """Whether probes are about to show more: soon more is known."""
+        return self._probes.climbing
+
+    @property
     def lasting(self) -> int:
         """Bit/s that may be sent once the queue is empty: what layers are chosen by, where `target` is what an
         encoder can be told at once. More than `target` only while a queue is being emptied.
@@ -308,7 +315,9 @@ class SendSideEstimator:
             news += 1
             self._open.discard(number)
             if is_new:
-                received.append(Received(packet.time, (reference + ticks) * TICK, packet.size, packet.cluster))
+                received.append(
+                    Received(packet.time, (reference + ticks) * TICK, packet.size, packet.cluster)
+                )
             else:
                 late += packet.size
         if first > before + 1 and highest > before >= 0:

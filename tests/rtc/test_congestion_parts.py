@@ -129,7 +129,9 @@ def test_media_between_the_packets_of_a_probe_counts() -> None:
 def test_a_probe_shows_little_more_than_it_was_to_show() -> None:
     """What left at once shows how fast the first link is, not what the path carries for long."""
     probes, probe = started()
-    faster = [p._replace(sent=S + (p.sent - S) // 4, arrived=S + (p.arrived - S) // 4) for p in burst(probe, 1.0)]
+    faster = [
+        p._replace(sent=S + (p.sent - S) // 4, arrived=S + (p.arrived - S) // 4) for p in burst(probe, 1.0)
+    ]
     assert probes.received(faster, S) == pytest.approx(1.1 * probe.rate, rel=0.01)
 
 
@@ -140,9 +142,10 @@ def test_what_a_path_lets_pass_at_once_does_not_count() -> None:
     assert probe is not None
     slow = burst(probe, 0.5)
     early = slow[2].arrived - slow[0].arrived
-    packets = [*(p._replace(arrived=slow[0].arrived) for p in slow[:2]), *(
-        p._replace(arrived=p.arrived - early) for p in slow[2:]
-    )]
+    packets = [
+        *(p._replace(arrived=slow[0].arrived) for p in slow[:2]),
+        *(p._replace(arrived=p.arrived - early) for p in slow[2:]),
+    ]
     assert probes.received(packets, S) == pytest.approx(0.95 * probe.rate / 2, rel=0.01)
 
 

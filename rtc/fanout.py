@@ -152,6 +152,7 @@ class DestinationState(NamedTuple):
     last_timestamp: int  # as sent
     repairs: int
     dropped: int  # of its stream, but not for this receiver: a layer, or too old
+    last_sequence: int  # the highest number as sent, 0 before the first
 
 
 class SentPacket(NamedTuple):

@@ -312,6 +312,7 @@ class Destination:
             self._rewriter.last_timestamp,
             self._repairs,
             self._dropped,
+            self._rewriter.last_sequence_number,
         )
 
 

@@ -60,6 +60,8 @@ class MuxLink:
         self.media_sink: Callable[[Record, int, int], int] | None = None
         #: Takes decrypted RTCP.
         self.rtcp_sink: Callable[[bytes, int], None] | None = None
+        #: Hears at what time there is something in the feedback that the plane gathers.
+        self.feedback_sink: Callable[[int], None] | None = None
 
     @property
     def mux(self) -> UdpMux:
@@ -131,7 +133,7 @@ class MuxLink:
         if self._closed:
             return
         self._closed = True
-        self.media_sink = self.rtcp_sink = None
+        self.media_sink = self.rtcp_sink = self.feedback_sink = None
         self._mux.forget(self)
         self._ready.set()
         self._waiting.put_nowait(None)

@@ -60,8 +60,7 @@ class ReaderPort:
         now = mux.now()
         for _ in range(BATCHES):
             records = mux.fanout.receive(fd, now)
-            if records:
-                mux.take_in(records, now)
+            mux.take_in(records, now)
             if len(records) < FULL:
                 break  # the loop says when there is more
         mux.flush()

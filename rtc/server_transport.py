@@ -62,8 +62,9 @@ class ServerTransport:
     """A member's path as the server has it: ICE-lite over the one port, DTLS here, media in the plane.
 
     `connect()` once. From then on `on_media(record, index, now)` decides about each packet of RTP (FORWARD or
-    DROP) and `on_rtcp(packet, now)` gets decrypted RTCP; times are microseconds. `on_closed` is called once
-    if the member ends it.
+    DROP), `on_rtcp(packet, now)` gets decrypted RTCP and `on_feedback(now)` hears that there is something in
+    the feedback that the plane gathers; times are microseconds. `on_closed` is called once if the member ends
+    it.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class ServerTransport:
         *,
         on_media: Callable[[Record, int, int], int],
         on_rtcp: Callable[[bytes, int], None],
+        on_feedback: Callable[[int], None] | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         self._link, self._candidates, self._certificate = link, candidates, certificate
-        self._on_media, self._on_rtcp, self._on_closed = on_media, on_rtcp, on_closed
+        self._on_media, self._on_rtcp, self._on_feedback = on_media, on_rtcp, on_feedback
+        self._on_closed = on_closed
         self._dtls: _ServerDtls | None = None
         self._keyed = self._closed = self._silent = False
 
@@ -131,12 +134,13 @@ class ServerTransport:
             return
         self._link.mux.fanout.set_keys(self._link.peer, profile, theirs, ours)
         self._link.media_sink, self._link.rtcp_sink = self._on_media, self._on_rtcp
+        self._link.feedback_sink = self._on_feedback
         self._keyed = True
 
     def silence(self) -> None:
         """From now on nothing of it is handed over."""
         self._silent = True
-        self._link.media_sink = self._link.rtcp_sink = None
+        self._link.media_sink = self._link.rtcp_sink = self._link.feedback_sink = None
 
     def data_channels(self, on_channel: Callable[[RTCDataChannel], None] | None = None) -> DataChannels:
         """SCTP over this path; call once on each end, after `connect`."""

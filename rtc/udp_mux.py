@@ -269,6 +269,18 @@ class UdpMux:
                 log.exception("a datagram could not be handled")
         if FORWARD in verdicts:
             self.fanout.forward(bytes(verdicts), now)
+        self._hear(now)
+
+    def _hear(self, now: int) -> None:
+        """Lets those look at feedback whose feedback says something."""
+        for peer in self.fanout.heard():
+            link = self._by_peer.get(peer)
+            if link is None or link.feedback_sink is None:
+                continue
+            try:
+                link.feedback_sink(now)
+            except Exception:  # as for datagrams
+                log.exception("feedback could not be handled")
 
     def _other(self, record: Record, data: bytes, address: bytes) -> None:
         if data[0] < 4:

@@ -10,7 +10,7 @@ from server_lite.consumer import Consumer
 from server_lite.ladder import NO_CAPS, Caps, Priority, Wish
 from server_lite.last_n import LastN, lowest_of
 from server_lite.loudest import LARGE_ROOM, VOICES
-from server_lite.path import ESTIMATE_US, Path
+from server_lite.path import CALM_US, ESTIMATE_US, Path
 
 if TYPE_CHECKING:
     from server_lite.producer import Producer
@@ -27,8 +27,13 @@ AMPLE: Final = 1.2
 #: too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
 #: pictures stand for a moment that would have gone on.
 BEARABLE: Final = 1.3
-#: While a queue is being emptied, the budget is what is used by this factor: less than it takes to get more
-#: (allocation.MARGIN), and more than what a measured rate changes by in a moment.
+#: The same of a path that has become much narrower at once, and the part of its budget that is spent at first:
+#: what comes through meanwhile still counts what came before. A lower part shows less than the path carries for a
+#: second or two, a higher one goes down in two steps, with a key frame from the sender for each.
+COLLAPSED: Final = 1.8
+HASTE: Final = 0.5
+#: While nothing is to be added (Downlink.holds), the budget is what is used by this factor: less than it takes
+#: to get more (allocation.MARGIN), and more than what a measured rate changes by in a moment.
 STEADY: Final = 1.14
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
@@ -96,7 +101,8 @@ class Chooser:
 
     def tick(self, path: Path, now: int) -> None:
         """Chooses anew where something has changed, or the path is what limits."""
-        if now - path.looked < ESTIMATE_US:
+        rests = path.downlink.calm and not path.due
+        if now - path.looked < (CALM_US if rests else ESTIMATE_US):
             return
         path.looked = now
         path.downlink.tick(path.wanted, now)
@@ -123,18 +129,21 @@ class Chooser:
     def _allocate(self, path: Path, now: int) -> None:
         path.chosen = now
         budget = path.downlink.budget
-        if path.downlink.full and path.allocation is not None:
+        if path.downlink.holds(now) and path.allocation is not None:
             budget = min(budget, path.used * STEADY)
+        excess = max(path.used, path.flowing) / path.downlink.budget
+        if excess > COLLAPSED and path.downlink.agreed:
+            budget *= HASTE
         allocation = path.allocator.allocate(
             budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
-        too_much = max(path.used, path.flowing) > path.downlink.budget * BEARABLE
         path.wanted, path.used = allocation.wanted, allocation.used
         if allocation is path.allocation:
             return
         path.allocation = allocation
         for wish in path.wishes:
-            self._apply(path, path.consumers[wish.mid], allocation.choices[wish.mid], now, too_much)
+            choice = allocation.choices[wish.mid]
+            self._apply(path.consumers[wish.mid], choice, now, too_much=excess > BEARABLE)
         self._tell(path, {w.producer: allocation.choices[w.mid] for w in path.wishes})
 
     def _wish(self, path: Path, consumer: Consumer, source: Producer) -> Wish:
@@ -168,7 +177,7 @@ class Chooser:
         for path in self._router.paths.values():
             path.due = True
 
-    def _apply(self, path: Path, consumer: Consumer, choice: Choice, now: int, too_much: bool) -> None:
+    def _apply(self, consumer: Consumer, choice: Choice, now: int, *, too_much: bool) -> None:
         source = consumer.source
         if source is None or source.paused or choice.reason == "source":
             return  # what is aimed at stays, so that its first key frame is not missed
@@ -177,11 +186,12 @@ class Chooser:
             return
         layer, flows = source.layers[choice.layer], consumer.current
         if too_much and flows is not None and flows is not layer and flows.rate > layer.rate:
-            needed = consumer.give_up(layer, choice.spatial, choice.temporal, path.downlink.round_trip)
+            needed = consumer.give_up(layer, choice.spatial, choice.temporal, now)
         else:
             needed = consumer.aim(layer, choice.spatial, choice.temporal)
         if needed:
-            self._router.upstream.ask_key_frame(layer, now)
+            better = consumer.current is not None and consumer.current.rate < layer.rate
+            self._router.upstream.ask_key_frame(layer, now, patient=better)
 
     def _tell(self, path: Path, choices: Mapping[str, Choice]) -> None:
         states: dict[str, tuple[str, str]] = {

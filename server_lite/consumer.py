@@ -20,10 +20,9 @@ CODECS: Final = {
     "VP9": Codec.VP9,
     "AV1": Codec.AV1,
 }
-#: Microseconds that the key frame of a lower layer takes besides the round trip. Longer repairs that key frame
-#: later; shorter sends rests of the layer that was too much, before it.
-SETTLE_US: Final = 60_000
-_NEVER: Final = 1 << 62
+#: Microseconds for which packets before a cut are still asked for, at most. Longer mistakes a number that comes
+#: round for one of these; shorter sends them again for nothing, to a path that has become narrow.
+FORGOTTEN_US: Final = 3_000_000
 
 
 class Consumer:
@@ -31,7 +30,7 @@ class Consumer:
 
     __slots__ = (
         "_codecs",
-        "_settling",
+        "_given_up",
         "aimed",
         "current",
         "destination",
@@ -39,7 +38,6 @@ class Consumer:
         "plan",
         "plane",
         "repairs",
-        "repairs_from",
         "source",
         "spatial",
         "temporal",
@@ -52,8 +50,7 @@ class Consumer:
         self.current: Layer | None = None  # what it gets, as far as key frames have come
         self.spatial = self.temporal = 7
         self.repairs = Repairs()
-        self.repairs_from = 0  # microseconds; what is missed before that is not sent again
-        self._settling = 0
+        self._given_up = 0, -FORGOTTEN_US  # the last number before the last cut, and when that was
         self._codecs = frozenset(CODECS[name] for name in plan.codecs)
         self.destination = plane.open_destination(
             peer,
@@ -86,8 +83,6 @@ class Consumer:
         self.aimed, self.spatial, self.temporal = layer, spatial, temporal
         if layer is None or cut:
             self.current = None
-        if layer is None:
-            self.repairs_from, self._settling = 0, 0
         stream = -1 if layer is None else layer.stream
         self.plane.aim(self.destination, stream, spatial=spatial, temporal=temporal, cut=cut or layer is None)
         if layer is None or (layer is self.current and not resized):
@@ -105,18 +100,22 @@ class Consumer:
         now, then = min(self.spatial, layer.top_spatial), min(spatial, layer.top_spatial)
         return then > now or (then < now and layer.described)
 
-    def give_up(self, layer: Layer, spatial: int, temporal: int, round_trip: int) -> bool:
-        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not
-        sent again until the receiver may have got the key frame of `layer` and knows that it is not needed.
-        `round_trip` in microseconds."""
-        self.repairs_from, self._settling = _NEVER, round_trip + SETTLE_US
+    def give_up(self, layer: Layer, spatial: int, temporal: int, now: int) -> bool:
+        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not sent
+        again, since the key frame of `layer` makes it needless."""
+        self._given_up = self.plane.destination_state(self.destination).last_sequence, now
         return self.aim(layer, spatial, temporal, cut=True)
 
-    def went_over(self, now: int) -> None:
+    def worth_repairing(self, lost: tuple[int, ...], now: int) -> tuple[int, ...]:
+        """Those numbers of `lost` that the receiver has any use for."""
+        last, since = self._given_up
+        if now - since >= FORGOTTEN_US:
+            return lost
+        return tuple(number for number in lost if 0 < (number - last) & 0xFFFF < 0x8000)
+
+    def went_over(self) -> None:
         """The key frame of what was aimed at has passed."""
         self.current = self.aimed
-        if self._settling:
-            self.repairs_from, self._settling = now + self._settling, 0
 
     def close(self) -> None:
         if self.aimed is not None:

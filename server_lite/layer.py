@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 #: Spatial times temporal layers that one stream can hold; both are numbered from 0 to 3 at most.
 SUBLAYERS: Final = 16
 #: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer
-#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes a pause for the end.
-STALLED_US: Final = 400_000
+#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an encoder
+#: makes after key frames for the end.
+STALLED_US: Final = 800_000
 #: The same where it is the only layer, or all are silent: shares that rest send little.
 SILENT_US: Final = 5_000_000
-#: The part of a new measurement in a rate. Higher follows the encoder faster, lower does not flap with it.
-_RATE_GAIN: Final = 0.5
+#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder faster.
+#: Lower sees past what each key frame does: an encoder sends too much, and for a second next to nothing, and
+#: who believed that would put the layer on a path that cannot carry it.
+_RATE_GAIN: Final = 0.2
 REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
 #: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
 _RATE_STEP: Final = 10_000
@@ -39,6 +42,7 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
+        "_measures",
         "_octets_before",
         "_received_before",
         "_report_time",
@@ -77,6 +81,7 @@ class Layer:
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
         self._octets_before = [0] * SUBLAYERS
+        self._measures = [0] * SUBLAYERS  # how many are in each rate
         self._expected_before = self._received_before = 0
         self._sender_report, self._report_time = 0, 0
 
@@ -115,8 +120,9 @@ class Layer:
             before = self._octets_before[index]
             if octets != before or self.rates[index]:
                 rate = (octets - before) * 8 / elapsed
-                known = self.rates[index]
-                self.rates[index] = rate if not known else known + (rate - known) * _RATE_GAIN
+                self._measures[index] += 1
+                gain = max(1 / self._measures[index], _RATE_GAIN)
+                self.rates[index] += (rate - self.rates[index]) * gain
                 self._octets_before[index] = octets
 
     @property

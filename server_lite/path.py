@@ -8,7 +8,8 @@ from typing import Final
 from rtc.congestion import SendSideEstimator
 from rtc.fanout import ExtensionIds, Fanout, SentPacket
 from rtc.fanout_peer import Bucket
-from rtc.rtcp import ReportBlock, TransportFeedback
+from rtc.observation import Attention
+from rtc.rtcp import ReportBlock
 from rtc.transport_feedback import FeedbackRecorder
 from server_lite import rtcp_out
 from server_lite.allocation import Allocation, Allocator
@@ -31,11 +32,13 @@ UNKNOWN_RATE: Final = 20_000_000
 RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
+#: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
+CALM_US: Final = 500_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than that
 #: (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
 PROBED: Final = 1.2
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
-UNHEARD_US: Final = 300_000
+UNHEARD_US: Final = 700_000
 #: bit/s tried for TRIAL_US microseconds where no picture flows that could be repeated as a probe: the lowest
 #: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to TRIAL_MAX_WAIT_US.
 #: More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
@@ -43,6 +46,9 @@ TRIAL_RATE: Final = 300_000
 TRIAL_US: Final = 1_500_000
 TRIAL_WAIT_US: Final = 3_000_000
 TRIAL_MAX_WAIT_US: Final = 24_000_000
+#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp, shorter
+#: goes up in several steps.
+CLIMB_US: Final = 1_000_000
 #: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
 COUNTED_US: Final = 400_000
 #: Numbers behind the last acknowledged one that are looked at for it: some never left, or wait.
@@ -59,15 +65,34 @@ class Downlink:
     def __init__(self, plane: Fanout, peer: int) -> None:
         self._plane, self._peer = plane, peer
         self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
-        self.agreed = False  # on feedback for each packet
+        self._agreed = False  # on feedback for each packet
         self._capped = False  # a REMB came
-        self._pace = 0
+        self._pace = self._wanted = 0
+        self._attention = Attention()
         self._heard = 0  # microseconds: the last feedback
         self._counted, self._flowing = (0, 0), 0  # when, octets; bit/s between the last two
         self._repairs = RepairBudget()
+        self._climbs_since: int | None = None
         self._trial_until = self._next_trial = 0  # microseconds
         self._trial_wait = TRIAL_WAIT_US
         self._next = 0  # the first transport-wide number that no feedback told of
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the member tells of each packet."""
+        return self._agreed
+
+    @agreed.setter
+    def agreed(self, agreed: bool) -> None:
+        if agreed and not self._agreed:
+            self._attention = Attention()
+            self._plane.listen(self._peer, self._attention)
+        self._agreed = agreed
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing limits what is sent, as far as is known: then it is looked at rarely."""
+        return self._attention.patience > 0 if self._agreed else not self._capped
 
     @property
     def budget(self) -> float:
@@ -77,10 +102,17 @@ class Downlink:
         trial = TRIAL_RATE if self._trial_until else 0
         return float(max(self.estimator.lasting, trial))
 
-    @property
-    def full(self) -> bool:
-        """A queue stands before the path: nothing is to be added."""
-        return self.agreed and self.estimator.draining
+    def holds(self, now: int) -> bool:
+        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what it
+        carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
+        if not self.agreed:
+            return False
+        if not self.estimator.climbing:
+            self._climbs_since = None
+        elif self._climbs_since is None:
+            self._climbs_since = now
+        climbs = self._climbs_since is not None and now - self._climbs_since < CLIMB_US
+        return climbs or self.estimator.draining
 
     @property
     def round_trip(self) -> int:
@@ -98,15 +130,20 @@ class Downlink:
             return asked  # nobody knows; the plane has a limit of its own
         return self._repairs.take(asked, self.estimator.lasting, used, now)
 
-    def feedback(self, packet: TransportFeedback, now: int) -> None:
-        """Ignored where it was not agreed on: then packets bear no numbers."""
-        if not self.agreed:
+    def heard(self, now: int) -> None:
+        """Looks at what feedback told. Ignored where it was not agreed on: then packets bear no numbers."""
+        seen = self._plane.observe(self._peer, now)
+        if not self._agreed or not seen.news:
             return
-        following = packet.base_sequence + len(packet.arrivals) & 0xFFFF
-        if not self._heard or (following - self._next) & 0xFFFF < 0x8000:
-            self._next = following
-        self._heard = now
-        self.estimator.feedback(packet, self._sent(packet.base_sequence, len(packet.arrivals)), now)
+        self._heard, self._next = now, seen.highest + 1 & 0xFFFF
+        self.estimator.observed(seen, now)
+        self._attend()
+
+    def _attend(self) -> None:
+        attention = self.estimator.attention(self._wanted)
+        if attention != self._attention:
+            self._attention = attention
+            self._plane.listen(self._peer, attention)
 
     def reported(self, blocks: Iterable[ReportBlock], streams: Mapping[int, Consumer], now: int) -> None:
         """Receiver reports tell the loss of peers that do not feed back."""
@@ -136,15 +173,16 @@ class Downlink:
         if not self.agreed:
             return
         self._watch(now)
-        estimator = self.estimator
+        estimator, self._wanted = self.estimator, int(wanted * PROBED)
         estimator.tick(now)
-        probe = estimator.probe(now, int(wanted * PROBED))
+        probe = estimator.probe(now, self._wanted)
         pace = estimator.pacing_rate  # while a probe is being sent, that of the probe
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)
         if self._trial_until and now >= self._trial_until:
             self._trial_until = 0
+        self._attend()
         if probe is None:
             return
         if self._plane.probe(self._peer, probe.size, probe.cluster, now):
@@ -152,6 +190,7 @@ class Downlink:
                 self._trial_wait = TRIAL_WAIT_US
             return
         estimator.unsent(now)
+        self._attend()
         if now >= self._next_trial:
             self._trial_until, self._next_trial = now + TRIAL_US, now + self._trial_wait
             self._trial_wait = min(2 * self._trial_wait, TRIAL_MAX_WAIT_US)

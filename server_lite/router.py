@@ -288,6 +288,12 @@ class Router:
         except PacketError:
             self.counters.malformed += 1
 
+    def handle_feedback(self, member: str, now: int) -> None:
+        """There is something in what the plane gathered of the member's transport-wide feedback."""
+        path = self.paths.get(member)
+        if path is not None:
+            path.downlink.heard(now)
+
     def tick(self, now: int) -> None:
         """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second."""
         seconds = now / 1e6
@@ -369,7 +375,7 @@ class Router:
             return
         if record.flags & KEY_START:
             for consumer in ready:
-                consumer.went_over(now)
+                consumer.went_over()
             layer.waiting.difference_update(ready)
         elif not layer.key_frames.waiting:
             # Nobody asked yet: the source began anew on another path, or its key frame was lost.

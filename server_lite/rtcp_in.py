@@ -25,7 +25,8 @@ class RtcpIn:
         for packet in rtcp.parse_compound(data):
             match packet:
                 case rtcp.TransportFeedback():
-                    path.downlink.feedback(packet, now)
+                    # The plane takes what comes alone, which is the usual.
+                    self._router.plane.feedback(path.peer, packet.serialize(), now)
                 case rtcp.SenderReport():
                     self._sender_report(path, packet, now)
                     path.downlink.reported(packet.reports, path.by_ssrc, now)
@@ -44,8 +45,9 @@ class RtcpIn:
 
     def _nack(self, path: Path, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
         """Sends again as much as the path bears; where that is too little, a key frame costs less."""
-        if consumer.plan.rtx_ssrc is None or now < consumer.repairs_from:
+        if consumer.plan.rtx_ssrc is None:
             return
+        lost = consumer.worth_repairing(lost, now)
         wanted = consumer.repairs.fresh(lost, path.downlink.again_after, now)
         allowed = path.downlink.repairs(len(wanted), path.used, now)
         if allowed:

@@ -438,6 +438,7 @@ class NativeFanout:
             out.last_timestamp,
             out.repairs,
             out.dropped,
+            out.last_sequence,
         )
 
     def counters(self) -> dict[str, int]:

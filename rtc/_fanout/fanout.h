@@ -24,7 +24,7 @@ typedef struct {
 } hf_stream_statistics;
 
 typedef struct {
-    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped;
+    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped, last_sequence;
 } hf_destination_state;
 
 /* As OBSERVATION and RECEIVED in rtc/observation.py; -1 for what is not known. */

@@ -236,6 +236,7 @@ int hf_state(hf_core *c, int handle, hf_destination_state *out)
     if (!d)
         return HF_NO_HANDLE;
     *out = (hf_destination_state){d->rewriter.switching ? -1 : d->current, d->packets, d->octets, d->rewriter.timestamp_offset,
-                                  d->rewriter.last_timestamp, d->repairs, d->dropped};
+                                  d->rewriter.last_timestamp, d->repairs, d->dropped,
+                                  d->rewriter.last_any ? d->rewriter.last_place & 0xFFFF : 0};
     return 0;
 }

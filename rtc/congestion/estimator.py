@@ -11,7 +11,7 @@ from typing import Final
 
 from rtc.congestion.loss import LOW, LossLimit
 from rtc.congestion.observer import FIRST_RTT, MAX_RTT, PathObserver
-from rtc.congestion.probes import Probe, Probes
+from rtc.congestion.probes import ENOUGH, Probe, Probes
 from rtc.congestion.queue import SEVERE, QueueWatch
 from rtc.congestion.rate_control import RateControl, State
 from rtc.fanout import SentPacket
@@ -22,8 +22,8 @@ from rtc.transport_feedback import TransportFeedback
 #: queues.
 PACING: Final = 2.5
 #: The same while a queue is being emptied, of what may be sent afterwards. More lets what waits at the sender
-#: fill the queue again; at less than 1 it waits for ever.
-DRAIN_PACING: Final = 1.1
+#: keep the queue full; less makes it wait so long that it is of no use any more.
+DRAIN_PACING: Final = 0.95
 #: Part of what comes through that is sent while the queue is emptied, and when it is so long (queue.SEVERE)
 #: that nobody can talk over it. Lower is sooner done with it.
 DRAIN: Final = 0.7
@@ -149,13 +149,13 @@ class SendSideEstimator:
         return (
             self._heard is not None
             and self._waiting_since is None
-            and self._probes.outstanding is None
+            and not self._probes.climbing
             and not self._queue.draining
             and self._queue.delay < CALM_DELAY
             and self._loss.limit is None
             and self._remb is None
             and self._control.state is not State.DECREASE
-            and self.target >= wanted
+            and self.target >= ENOUGH * min(wanted, self._maximum)
         )
 
     def receiver_report(self, fraction_lost: float, rtt: int | None, now: int) -> None:
@@ -223,6 +223,11 @@ class SendSideEstimator:
     def draining(self) -> bool:
         """Whether a queue is being emptied: no time to send more."""
         return self._queue.draining
+
+    @property
+    def climbing(self) -> bool:
+        """Whether probes are about to show more: soon more is known."""
+        return self._probes.climbing
 
     @property
     def lasting(self) -> int:

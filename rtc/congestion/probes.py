@@ -143,11 +143,17 @@ class Probes:
         self._span = (0, -1)  # of sending the last probe
         self._factor = FIRST_FACTOR
         self._longer = 1
+        self._following = False  # the last one showed that there is more
         self.sent = self.measured = self.failed = 0
 
     @property
     def outstanding(self) -> Probe | None:
         return self._cluster.probe if self._cluster is not None else None
+
+    @property
+    def climbing(self) -> bool:
+        """Whether one is under way, or follows at once: soon more is known."""
+        return self._cluster is not None or self._following
 
     def sending_rate(self, now: int) -> int | None:
         """Bit/s while a probe is being sent."""
@@ -161,12 +167,16 @@ class Probes:
 
     def cut(self, now: int) -> None:
         """The rate was lowered: a probe would make it worse."""
+        self._following = False
         self._next = max(self._next, now + AFTER_CUT)
 
     def start(self, target: int, wanted: int, maximum: int, now: int) -> Probe | None:
         """The probe to send now, if any: `wanted` bit/s would be used if they were there."""
         wanted = min(wanted, maximum)
-        if self._cluster is not None or target >= ENOUGH * wanted or now < self._next:
+        if target >= ENOUGH * wanted:
+            self._following = False
+            return None
+        if self._cluster is not None or now < self._next:
             return None
         rate = int(min(target * self._factor, wanted * MARGIN))
         size = max(MIN_SIZE, rate * DURATION * self._longer // 8_000_000)
@@ -191,22 +201,23 @@ class Probes:
         self._cluster = None
         self.measured += 1
         rate, passed = result
+        self._following = rate > PROGRESS * cluster.target
         if passed and rate >= GO_ON * cluster.probe.rate:
             self._next, self._factor = now, FACTOR
-        elif rate > PROGRESS * cluster.target:
+        elif self._following:
             self._next = min(self._next, now + DISTURBED_INTERVAL)
         return rate
 
     def unsent(self, now: int) -> None:
         """The probe that was begun could not be sent: as if it had not been."""
-        self._cluster, self._next = None, now
+        self._cluster, self._next, self._following = None, now, False
         self.sent -= 1
 
     def expire(self, rtt: int, now: int) -> None:
         """Gives up a probe that nobody acknowledged."""
         cluster = self._cluster
         if cluster is not None and now > cluster.until + rtt + PATIENCE:
-            self._cluster = None
+            self._cluster, self._following = None, False
             if cluster.arrived:
                 self._longer = min(2 * self._longer, MAX_LONGER)
             self.failed += 1

@@ -137,6 +137,9 @@ class Call:
             else:
                 verdicts.append(self.router.handle_packet(member, record, index, now))
         self.plane.forward(bytes(verdicts), now)
+        members = {peer: name for name, peer in self._peers.items()}
+        for peer in self.plane.heard():
+            self.router.handle_feedback(members[peer], now)
         self.take()
 
     def publish(self, producer: str, member: str, plan: ProducerPlan, *, share: bool = False) -> None:

@@ -2,12 +2,16 @@
 #define _GNU_SOURCE
 #include "observing.h"
 #include <stdlib.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 /* Microseconds to wait for the rest of a picture, at once and in all; datagrams of a batch from which on that is not
  * worth it. Longer sends more in one call, and delays the picture's first packets by as much. */
 enum { NAP = 350, LINGER = 1000, BUSY = 12 };
+/* Microseconds to wait for more where nothing came but feedback that nobody has to look at: to wake Python costs more
+ * than to read it. Media ends the wait. Longer lets whatever else the loop has to do wait longer. */
+enum { LISTEN = 4000 };
 
 typedef struct {
     struct mmsghdr messages[BATCH];
@@ -215,6 +219,14 @@ static int read_more(hf_core *c, reading *io, int fd, int first, int64_t now)
     return got > 0 ? got : 0;
 }
 
+/* Whether something does within so many microseconds. */
+static int comes(int fd, int64_t within)
+{
+    struct timespec most = {0, within * 1000};
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return within > 0 && ppoll(&one, 1, &most, NULL) > 0;
+}
+
 int hf_receive(hf_core *c, int fd, int64_t now)
 {
     reading *io = reading_of(c);
@@ -224,8 +236,14 @@ int hf_receive(hf_core *c, int fd, int64_t now)
     int got = read_more(c, io, fd, 0, now);
     if (!got)
         return -1; /* told from a batch of which nothing is left */
+    int64_t began = clock_now(), due = hf_next_flush(c, now), listen = due >= 0 && due < LISTEN ? due : LISTEN;
+    for (int more = 1; more && !c->batch && !c->heard_count && got < BATCH;) {
+        more = comes(fd, listen - (clock_now() - began)) ? read_more(c, io, fd, got, now + clock_now() - began) : 0;
+        got += more;
+    }
     /* With much to do batches are full enough by themselves. */
-    for (int64_t began = clock_now(), passed = 0; got < BUSY && passed < LINGER && within_a_frame(c);) {
+    began = clock_now();
+    for (int64_t passed = 0; got < BUSY && passed < LINGER && within_a_frame(c);) {
         struct timespec nap = {0, NAP * 1000};
         nanosleep(&nap, NULL); /* one waking for several packets, not one for each */
         passed = clock_now() - began;

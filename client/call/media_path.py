@@ -30,12 +30,14 @@ from rtc.rtp import RtpPacket
 from rtc.sdp import SdpError, SessionDescription
 from rtc.send_stream import SendStream
 from rtc.signalling import media
-from rtc.transport import Certificate, ClientLink, PeerTransport
+from rtc.tasks import end_tasks
+from rtc.transport import CLOSE_TIMEOUT_S, Certificate, ClientLink, PeerTransport
 
 #: Seconds without any packet, while we send, after which the path counts as dead. The server reports every
 #: second; shorter would take a short cut in the network for the end of the path.
 SILENT_S = 6.0
-#: Seconds for a decoder thread to end; one picture takes some milliseconds.
+#: Seconds for all decoder threads to end; one picture takes some milliseconds. Less leaves a thread behind
+#: on a busy machine, more keeps whoever closes waiting for one that hangs.
 THREAD_END_S = 1.5
 
 log = logging.getLogger(__name__)
@@ -195,18 +197,18 @@ class MediaPath:
     async def close(self) -> None:
         """Frees the path. Returns when its threads are gone."""
         self.stop()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
         try:
-            await self._transport.close()
+            await self._transport.close()  # which ends `_connecting` too
         except Exception:
             log.exception("a media path did not close in order")
+        if self._connecting is not None:
+            await end_tasks([self._connecting], CLOSE_TIMEOUT_S)
         await asyncio.to_thread(self._wait_for_threads)
 
     def _wait_for_threads(self) -> None:
+        end = time.monotonic() + THREAD_END_S
         for receiver in self._ended:
-            if not receiver.wait_closed(THREAD_END_S):
+            if not receiver.wait_closed(max(end - time.monotonic(), 0.0)):
                 log.warning("a decoder did not end in time")
 
     async def _connect(self, description: SessionDescription) -> None:

@@ -24,12 +24,15 @@ from rtc.sdp import SdpError
 from rtc.secret import Secret
 from rtc.signalling import Message, media, session
 from rtc.signalling.base import PROTOCOL_VERSIONS
+from rtc.tasks import end_tasks
 from rtc.transport import Certificate
 
 #: Seconds between ticks: how late a repair may be asked for. Lower costs CPU in every quiet call.
 TICK_S = 0.02
 #: Seconds for a media path to close in order when the program ends.
 CLOSE_S = 2.0
+#: Seconds for one that did not, to end when it is cancelled: it only has to let go.
+END_S = 0.5
 CLIENT = "hearth-desktop/0.1.0"
 
 log = logging.getLogger(__name__)
@@ -124,9 +127,8 @@ class CallRunner:
         self._stop_media()
         if self._closing:
             _, late = await asyncio.wait(self._closing, timeout=CLOSE_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if await end_tasks(late, END_S):
+                log.error("a media path does not close")
 
     def statistics(self) -> CallStatistics:
         """Counts so far, of members who left too."""

@@ -36,8 +36,10 @@ _PROFILES = {
 
 
 class ServerDtls(RTCDtlsTransport):
-    """Gives the keys to whoever opens and seals, instead of doing it. In spite of its name for either role:
-    `on_keys(profile, client's key, server's key)` is called once, after the peer's certificate was checked."""
+    """Gives the keys to whoever opens and seals, instead of doing it. In spite of its name for either role.
+
+    `on_keys(profile, client's key, server's key)` is called once, after the peer's certificate was checked.
+    """
 
     on_keys: Callable[[Profile, MasterKey, MasterKey], None]
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from client.call.offer import (
     CAMERA_MID,
@@ -20,6 +20,7 @@ from client.call.offer import (
     build_offer,
 )
 from client.call.path_control import PathControl
+from client.call.places import LOUD, VOICE, Rank, is_loud
 from client.call.receiver import Receiver
 from client.media.picture import Picture
 from client.studio.messages import SoundEncoded, VideoEncoded
@@ -95,10 +96,10 @@ class MediaPath:
         """Whether any offer for this path was answered."""
         return self._connecting is not None
 
-    def offer(self, producers: Sequence[media.Producer], *, first: bool) -> media.Offer | None:
-        """The offer for receiving `producers`; None if that was agreed on already. The caller sets the
-        number."""
-        if not self._sections.want(producers) and not first:
+    def offer(self, producers: Sequence[media.Producer], rank: Rank, *, first: bool) -> media.Offer | None:
+        """The offer for receiving `producers`, as many as fit; None if that was agreed on already. The caller
+        sets the number."""
+        if not self._sections.want(producers, rank) and not first:
             return None
         selection = {mid: self._selected(producer) for mid, producer in self._sections.by_mid().items()}
         self._offered = self._sections.layout(), selection
@@ -125,7 +126,11 @@ class MediaPath:
         self._set_up_receiving(description)
 
     def keep(self, producers: Sequence[media.Producer]) -> None:
-        """Whatever comes from others than these is not decoded or heard any more, from now on."""
+        """Whatever comes from others than these is not decoded or heard any more, from now on. Sections for
+        whoever is loud stay."""
+        self._keep([*producers, *LOUD])
+
+    def _keep(self, producers: Iterable[media.Producer]) -> None:
         kept = {p.id for p in producers}
         for producer in [p for p in self.receivers if p not in kept]:
             self._end(self.receivers.pop(producer))
@@ -192,7 +197,7 @@ class MediaPath:
     def stop(self) -> None:
         """Ends all streams at once, without a callback of the path any more; `close` frees the rest."""
         self._stopped = True
-        self.keep(())
+        self._keep(())
 
     async def close(self) -> None:
         """Frees the path. Returns when its threads are gone."""
@@ -232,7 +237,9 @@ class MediaPath:
             self._on_down()
 
     def _selected(self, producer: media.Producer) -> str | None:
-        """The producer's id, or None if nobody looks at it."""
+        """How the server is asked for it, or None if nobody looks at it."""
+        if is_loud(producer):
+            return VOICE
         unseen = producer.kind == "video" and self._shown is not None and producer.member not in self._shown
         return None if unseen else producer.id
 
@@ -281,7 +288,7 @@ class MediaPath:
 
     def _set_up_receiving(self, description: SessionDescription) -> None:
         wanted = self._sections.by_mid()
-        self.keep(list(wanted.values()))
+        self._keep(wanted.values())
         for mid, producer in wanted.items():
             section, known = description.section(mid), self.receivers.get(producer.id)
             if section is None or section.rejected or (known is not None and known.mid == mid):

@@ -35,8 +35,11 @@ _PROFILES = {
 }
 
 
-class _ServerDtls(RTCDtlsTransport):
-    """Gives the keys to whoever opens and seals, instead of doing it."""
+class ServerDtls(RTCDtlsTransport):
+    """Gives the keys to whoever opens and seals, instead of doing it. In spite of its name for either role.
+
+    `on_keys(profile, client's key, server's key)` is called once, after the peer's certificate was checked.
+    """
 
     on_keys: Callable[[Profile, MasterKey, MasterKey], None]
 
@@ -50,12 +53,12 @@ class _ServerDtls(RTCDtlsTransport):
         profile = _PROFILES[known.openssl_profile]
         size = 2 * (known.key_length + known.salt_length)
         exported = self._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
-        # RFC 5764 section 4.2: the client's key, the server's, then the salts. Here is the server.
-        theirs, ours = (
+        # RFC 5764 section 4.2: the client's key, the server's, then the salts.
+        of_client, of_server = (
             MasterKey(both[: known.key_length], both[known.key_length :])
             for both in (known.get_key_and_salt(exported, 0), known.get_key_and_salt(exported, 1))
         )
-        self.on_keys(profile, theirs, ours)
+        self.on_keys(profile, of_client, of_server)
 
 
 class ServerTransport:
@@ -81,7 +84,7 @@ class ServerTransport:
         self._link, self._candidates, self._certificate = link, candidates, certificate
         self._on_media, self._on_rtcp, self._on_feedback = on_media, on_rtcp, on_feedback
         self._on_closed = on_closed
-        self._dtls: _ServerDtls | None = None
+        self._dtls: ServerDtls | None = None
         self._keyed = self._closed = self._silent = False
 
     @property
@@ -117,7 +120,7 @@ class ServerTransport:
         self._link.remote = remote.ufrag, remote.password
         await self._link.wait_ready(transport.CONNECT_TIMEOUT_S)
         as_ice: Any = self._link  # has what DTLS uses of it
-        dtls = self._dtls = _ServerDtls(as_ice, [self._certificate.value])
+        dtls = self._dtls = ServerDtls(as_ice, [self._certificate.value])
         dtls.on_keys = self._keys
         dtls._set_role("server")
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)

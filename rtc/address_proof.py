@@ -13,8 +13,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aioice import stun
-
 from rtc import checks
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class Asked:
     link: MuxLink
     address: bytes
     transaction: bytes
-    request: stun.Message  # the latest, to be answered when the proof is there
+    request: checks.Check  # the latest, to be answered when the proof is there
     nominated: bool
     at: float
 
@@ -54,7 +52,7 @@ class AddressProofs:
     def __len__(self) -> int:
         return len(self._open)
 
-    def ask(self, link: MuxLink, address: bytes, request: stun.Message, now: float) -> bytes:
+    def ask(self, link: MuxLink, address: bytes, request: checks.Check, now: float) -> bytes:
         """The check that goes to `address`; the same again while no answer came, as one may get lost."""
         assert link.remote is not None
         asked = self._by_link.setdefault(link, OrderedDict())
@@ -69,7 +67,7 @@ class AddressProofs:
             found = Asked(link, address, transaction, request, False, now)
             self._by_link.setdefault(link, asked)[address] = self._open[transaction] = found
         found.request = request
-        found.nominated = found.nominated or checks.nominates(request)
+        found.nominated = found.nominated or request.nominates
         ufrag, password = link.remote
         return checks.question(
             found.transaction, f"{ufrag}:{link.ufrag}", password, _PRIORITY, self._tie_breaker

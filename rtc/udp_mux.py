@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aioice import stun
 from aioice.utils import random_string
 
 from rtc import checks
@@ -312,7 +311,7 @@ class UdpMux:
             raise checks.CheckError("stun-flood")
         request = checks.authentic(data, link.password)
         if link.remote is None or address in link.addresses:
-            self._believe(link, address, request, checks.nominates(request), now)
+            self._believe(link, address, request, request.nominates, now)
             return
         self._not_taken(link, address, now)
         self.fanout.send_to(address, self._proofs.ask(link, address, request, now))
@@ -328,7 +327,7 @@ class UdpMux:
             raise checks.CheckError("stun-not-a-check")
 
     def _believe(
-        self, link: MuxLink, address: bytes, request: stun.Message, nominated: bool, now: float
+        self, link: MuxLink, address: bytes, request: checks.Check, nominated: bool, now: float
     ) -> None:
         """The peer is at `address`: its check is answered."""
         self._remember(link, address, now)

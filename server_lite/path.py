@@ -65,6 +65,8 @@ class Downlink:
     def __init__(self, plane: Fanout, peer: int) -> None:
         self._plane, self._peer = plane, peer
         self.estimator = SendSideEstimator(START_RATE, MIN_RATE, MAX_RATE)
+        #: Whether nothing limits what is sent, as far as is known: then it is looked at rarely.
+        self.calm = True
         self._agreed = False  # on feedback for each packet
         self._capped = False  # a REMB came
         self._pace = self._wanted = 0
@@ -87,12 +89,8 @@ class Downlink:
         if agreed and not self._agreed:
             self._attention = Attention()
             self._plane.listen(self._peer, self._attention)
+            self.calm = False
         self._agreed = agreed
-
-    @property
-    def calm(self) -> bool:
-        """Whether nothing limits what is sent, as far as is known: then it is looked at rarely."""
-        return self._attention.patience > 0 if self._agreed else not self._capped
 
     @property
     def budget(self) -> float:
@@ -144,6 +142,7 @@ class Downlink:
         if attention != self._attention:
             self._attention = attention
             self._plane.listen(self._peer, attention)
+        self.calm = attention.patience > 0
 
     def reported(self, blocks: Iterable[ReportBlock], streams: Mapping[int, Consumer], now: int) -> None:
         """Receiver reports tell the loss of peers that do not feed back."""
@@ -158,7 +157,7 @@ class Downlink:
         if self.agreed:
             self.estimator.remb(bitrate, now)
             return
-        self._capped = True
+        self._capped, self.calm = True, False
         since, before = self._counted
         if now - since >= COUNTED_US:
             octets = sum(self._plane.destination_state(stream.destination).octets for stream in streams)

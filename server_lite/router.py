@@ -23,7 +23,7 @@ from server_lite.layer import Layer
 from server_lite.loudest import LoudestVoices
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
 from server_lite.observers import ActiveSpeaker, Counters, Tap
-from server_lite.path import Path
+from server_lite.path import CALM_US, Path
 from server_lite.producer import Producer
 from server_lite.rtcp_in import RtcpIn
 from server_lite.tables import Tables
@@ -306,7 +306,8 @@ class Router:
                 if path.hold_to_cap(now):
                     self._go_on(path, now)
                 self.counters.member_pauses += path.pauses - pauses
-            self.chooser.tick(path, now)
+            if path.due or not path.downlink.calm or now - path.looked >= CALM_US:
+                self.chooser.tick(path, now)
         if now - self._refreshed >= FEEDBACK_US:
             self._refreshed = now
             self._refresh(now)

@@ -75,7 +75,7 @@ def test_an_overheard_check_moves_nothing(port: Port) -> None:
         port.check(link, AWAY)
         asked = question(port, AWAY)
         for password in (link.password, "x" * 22):  # all that the recording, or a guess, gives away
-            port.put(checks.success(stun.parse_message(asked), HOME, password), AWAY)
+            port.put(checks.success(checks.Check(checks.transaction(asked), False), HOME, password), AWAY)
         port.put(asked, AWAY)
         assert port.sent() == []
     assert at(link) == HOME

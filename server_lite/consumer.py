@@ -106,6 +106,12 @@ class Consumer:
         self._given_up = self.plane.destination_state(self.destination).last_sequence, now
         return self.aim(layer, spatial, temporal, cut=True)
 
+    def stop(self, now: int) -> None:
+        """Nothing shall flow, and nothing of what flowed is sent again."""
+        if self.aimed is not None:
+            self._given_up = self.plane.destination_state(self.destination).last_sequence, now
+            self.aim(None)
+
     def worth_repairing(self, lost: tuple[int, ...], now: int) -> tuple[int, ...]:
         """Those numbers of `lost` that the receiver has any use for."""
         last, since = self._given_up

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 #: Spatial times temporal layers that one stream can hold; both are numbered from 0 to 3 at most.
 SUBLAYERS: Final = 16
 #: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer
-#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an encoder
-#: makes after key frames for the end.
+#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an
+#: encoder makes after key frames for the end.
 STALLED_US: Final = 800_000
 #: The same where it is the only layer, or all are silent: shares that rest send little.
 SILENT_US: Final = 5_000_000
-#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder faster.
-#: Lower sees past what each key frame does: an encoder sends too much, and for a second next to nothing, and
-#: who believed that would put the layer on a path that cannot carry it.
+#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder
+#: faster. Lower sees past what each key frame does: an encoder sends too much, and for a second next to
+#: nothing, and who believed that would put the layer on a path that cannot carry it.
 _RATE_GAIN: Final = 0.2
 REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
 #: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
@@ -88,12 +88,14 @@ class Layer:
     def received(self, record: Record, now: int) -> None:
         """Counts a packet of this stream."""
         self.packets += 1
-        self.repaired += bool(record.flags & REPAIRED)
         self.described = self.described or bool(record.flags & DESCRIBED)
         self.last_packet = now
+        missed = self.nacks is not None and self.nacks.received(record.sequence, now / 1e6)
+        if record.flags & REPAIRED:
+            self.repaired += 1
+            if not missed:
+                return  # browsers probe for bandwidth with packets that have come already
         self.octets[(record.spatial & 3) << 2 | record.temporal & 3] += record.size
-        if self.nacks is not None:
-            self.nacks.received(record.sequence, now / 1e6)
 
     def key_frame_began(self, packet: bytes, codec: int, now: int) -> None:
         """A key frame's first packet: requests are fulfilled, and VP8 says how large the picture is."""

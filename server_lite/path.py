@@ -31,20 +31,20 @@ UNKNOWN_RATE: Final = 20_000_000
 RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
-#: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than that
-#: (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
+#: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
+#: that (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
 PROBED: Final = 1.2
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 300_000
 #: bit/s tried for TRIAL_US microseconds where no picture flows that could be repeated as a probe: the lowest
-#: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to TRIAL_MAX_WAIT_US.
-#: More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
+#: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to
+#: TRIAL_MAX_WAIT_US. More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
 TRIAL_RATE: Final = 300_000
 TRIAL_US: Final = 1_500_000
-TRIAL_WAIT_US: Final = 3_000_000
-TRIAL_MAX_WAIT_US: Final = 24_000_000
-#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp, shorter
-#: goes up in several steps.
+TRIAL_WAIT_US: Final = 2_000_000
+TRIAL_MAX_WAIT_US: Final = 8_000_000
+#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp,
+#: shorter goes up in several steps.
 CLIMB_US: Final = 1_000_000
 #: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
 COUNTED_US: Final = 400_000
@@ -82,8 +82,8 @@ class Downlink:
         return float(max(self.estimator.lasting, trial))
 
     def holds(self, now: int) -> bool:
-        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what it
-        carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
+        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what
+        it carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
         if not self.agreed:
             return False
         if not self.estimator.climbing:

@@ -244,7 +244,8 @@ def test_five_percent_of_loss_freezes_no_picture(room: Room, browser: str, recor
     record_property("longest_gap_s", seen.longest_gap())
     print(
         f"{browser}: {cable.dropped() - lost} packets lost on the way, "
-        f"{statistics['nackCount']} asked again so far; longest gap {seen.longest_gap():.2f} s, {seen.heights} lines"
+        f"{statistics['nackCount']} asked again so far; "
+        f"longest gap {seen.longest_gap():.2f} s, {seen.heights} lines"
     )
     assert cable.dropped() - lost > 20, "the cable lost nothing"
     assert len(seen.frames) > 5 * LOSSY_S

@@ -36,7 +36,7 @@ HOLD_S: Final = 5.0
 REGRET_S: Final = 15.0
 BACKOFF_S: Final = 5.0
 BACKOFF_MAX_S: Final = 60.0
-SURE: Final = 1.5
+SURE: Final = 1.3
 #: The lowest layers of what flows are not paused as long as they exceed the budget by no more than this
 #: factor, and that has not lasted for GRACE_S seconds: a key frame makes a layer seem dear for a moment, and
 #: paused pictures need a key frame to come back. Higher and longer fills the queue of a path that became

@@ -32,14 +32,17 @@ RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
-#: that (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
-PROBED: Final = 1.2
+#: that (allocation.MARGIN, and SURE after a mistake). Lower ends with an estimate that is enough and a
+#: picture that stays low.
+PROBED: Final = 1.4
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 300_000
-#: bit/s tried for TRIAL_US microseconds where no picture flows that could be repeated as a probe: the lowest
-#: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to
-#: TRIAL_MAX_WAIT_US. More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
+#: bit/s tried, and at which packets leave, for TRIAL_US microseconds where no picture flows that could be
+#: repeated as a probe: the lowest layer is one itself. After TRIAL_WAIT_US the next time, and twice as long
+#: each time up to TRIAL_MAX_WAIT_US. More and sooner is back sooner, and disturbs the sound of paths that
+#: carry no picture.
 TRIAL_RATE: Final = 300_000
+TRIAL_PACE: Final = 450_000
 TRIAL_US: Final = 1_500_000
 TRIAL_WAIT_US: Final = 2_000_000
 TRIAL_MAX_WAIT_US: Final = 8_000_000
@@ -151,6 +154,8 @@ class Downlink:
         estimator.tick(now)
         probe = estimator.probe(now, int(wanted * PROBED))
         pace = estimator.pacing_rate  # while a probe is being sent, that of the probe
+        if self._trial_until and not estimator.draining:
+            pace = max(pace, TRIAL_PACE // 8)
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)

@@ -129,7 +129,7 @@ class SendSideEstimator:
             usage = Usage.UNDER  # a burst that has passed
         before = self._control.last_cut
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
-        if self._queue.draining and not self._queue.began and through and recent:
+        if usage is not Usage.OVER and through and recent:
             self._control.passes(min(through, recent))
         if self._control.last_cut != before:
             self._probes.cut(now)

@@ -21,6 +21,9 @@ DURATION: Final = 30_000
 #: makes longer queues.
 MAX_LONGER: Final = 4
 MIN_SIZE: Final = 7200
+#: Bit/s of a probe at least, if as much is wanted. Lower takes so long for those bytes that media waits
+#: behind them; higher shows no more, since a narrow path tells its rate whatever is sent.
+MIN_RATE: Final = 450_000
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
 #: Nothing is probed for when this part of what is wanted is there.
@@ -183,7 +186,7 @@ class Probes:
             return None
         if self._cluster is not None or now < self._next:
             return None
-        rate = int(min(target * self._factor, wanted * MARGIN))
+        rate = int(min(max(target * self._factor, MIN_RATE), wanted * MARGIN))
         size = max(MIN_SIZE, rate * DURATION * self._longer // 8_000_000)
         self._number = self._number % _MAX_CLUSTER + 1
         probe = Probe(self._number, size, rate)

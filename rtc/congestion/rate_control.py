@@ -107,8 +107,8 @@ class RateControl:
             self._increase(received, rtt, elapsed / 1e6)
 
     def passes(self, rate: int) -> None:
-        """A queue stands before the path, so that what comes through (bit/s) is all that it carries: a cut
-        made while the path stood still for a moment is taken back.
+        """As many bit/s come through, and the queue does not grow: a cut made while the path stood still for
+        a moment is taken back.
         """
         self.set_rate(max(self.rate, rate * BACK_OFF))
 

@@ -42,6 +42,18 @@ def test_a_thin_link_is_served_low_and_high_again_and_nobody_else_notices(interv
     assert longest_gap(other.shown, thinned, meeting.call.now) <= 0.1
 
 
+def test_nothing_is_repaired_that_came_before_the_lower_layer() -> None:
+    """Of what was lost when the link became thin, the key frame of the lower layer makes all needless."""
+    meeting = Meeting()
+    thin = meeting.watch("ben")
+    settled(meeting)
+    before = meeting.call.router.counters.nacks_answered
+    thin.capacity = 300_000
+    meeting.run(4.0)
+    assert thin.dropped > 20
+    assert meeting.call.router.counters.nacks_answered - before < thin.dropped / 2
+
+
 def test_a_link_that_carries_the_middle_layer_gets_it_and_few_key_frames_are_asked_for() -> None:
     meeting = Meeting()
     thin = meeting.watch("ben")

@@ -12,15 +12,15 @@ MIN_INTERVAL: Final = 0.3
 #: Seconds after which a request that no key frame answered is repeated (requests get lost too).
 REPEAT_AFTER: Final = 1.0
 
-#: Browsers pass over a request that comes within 0.3 s of one that they followed, for whatever layer. Such a one
-#: is repeated so many seconds behind the one before, and at least so many behind itself. Shorter is passed over
-#: too, or asks again for a key frame that is on its way; longer leaves a picture standing.
+#: Browsers pass over a request that comes within 0.3 s of one that they followed, for whatever layer. Such a
+#: one is repeated so many seconds behind the one before, and at least so many behind itself. Shorter is
+#: passed over too, or asks again for a key frame that is on its way; longer leaves a picture standing.
 DEAF_FOR: Final = 0.35
 ANSWERED_WITHIN: Final = 0.15
 
-#: Seconds behind the last request, for whatever layer, for which somebody waits who has a picture and could have
-#: a better one. A browser answers with key frames of all layers, and leaves out the next pictures of all of them
-#: to make up for it: lower freezes the picture of everybody, higher is later sharp.
+#: Seconds behind the last request, for whatever layer, for which somebody waits who has a picture and could
+#: have a better one. A browser answers with key frames of all layers, and leaves out the next pictures of all
+#: of them to make up for it: lower freezes the picture of everybody, higher is later sharp.
 CALM: Final = 1.0
 
 
@@ -28,8 +28,8 @@ class KeyframeThrottle:
     """Merges everybody's requests to one sender, for one layer, into few.
 
     Ask `request(now)` when somebody needs a key frame and send one when it says True; call `due(now)` now and
-    then and send one when it says True; report key frames that pass with `key_frame_seen(now)`, and requests for
-    other layers of the same picture with `other_asked(now)`.
+    then and send one when it says True; report key frames that pass with `key_frame_seen(now)`, and requests
+    for other layers of the same picture with `other_asked(now)`.
     """
 
     __slots__ = ("_due", "_min_interval", "_other", "_repeat_after", "_sent")

@@ -36,12 +36,15 @@ HOLD_S: Final = 5.0
 REGRET_S: Final = 15.0
 BACKOFF_S: Final = 5.0
 BACKOFF_MAX_S: Final = 60.0
-SURE: Final = 1.5
-#: The lowest layers of what flows are not paused as long as they exceed the budget by no more than this factor,
-#: and that has not lasted for GRACE_S seconds: a key frame makes a layer seem dear for a moment, and paused
-#: pictures need a key frame to come back. Higher and longer fills the queue of a path that became narrow.
+SURE: Final = 1.3
+#: The lowest layers of what flows are not paused as long as they exceed the budget by no more than this
+#: factor, and that has not lasted for GRACE_S seconds: a key frame makes a layer seem dear for a moment, and
+#: paused pictures need a key frame to come back. Higher and longer fills the queue of a path that became
+#: narrow.
 GRACE: Final = 1.35
 GRACE_S: Final = 1.5
+#: The same where it lacks more: a path that stands still for a moment looks like one that carries nothing.
+MOMENT_S: Final = 0.4
 #: While the choice fits, changes of the budget below this part are not worth working it all out again.
 COARSE: Final = 0.02
 #: Seconds until time alone is asked again whether more is possible now. Less finds out sooner and costs CPU.
@@ -176,6 +179,8 @@ class Allocator:
         settled = held is not None and held >= limit * (1 - COARSE) and self._patience.is_over(now)
         idle = settled or self._result.used >= self._result.wanted
         self._again_at = math.inf if idle else now + RECHECK_S
+        if self._short_since is not None:
+            self._again_at = now  # a grace ends with time
         return self._result
 
     def dump(self) -> dict[str, object]:
@@ -232,7 +237,7 @@ class Allocator:
         return new
 
     def _spare(self, new: list[int], old: list[int], budget: float, now: float) -> list[int]:
-        """Keeps the lowest layer of what would be paused, while the budget lacks little and not for long."""
+        """Keeps the lowest layer of what would be paused, while the budget does not lack it for long."""
         starved = [rank for rank, level in enumerate(new) if level < 0 <= old[rank]]
         if not starved:
             self._short_since = None
@@ -242,7 +247,7 @@ class Allocator:
         spared = [0 if rank in starved else level for rank, level in enumerate(new)]
         pairs = zip(self._ladders, spared, strict=True)
         used = self._audio + sum(x.rungs[level][0] for x, level in pairs if level >= 0)
-        return spared if now - self._short_since < GRACE_S and used <= budget * GRACE else new
+        return spared if now - self._short_since < (GRACE_S if used <= budget * GRACE else MOMENT_S) else new
 
     def _fill(self, budget: float) -> list[int]:
         return _fill(self._steps, len(self._ladders), budget, self._audio)

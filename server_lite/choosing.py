@@ -23,17 +23,20 @@ CHOOSE_US: Final = 200_000
 UNSAID_HEIGHT: Final = 4320
 #: A budget above this part of what is used needs no second look while nothing is wanting.
 AMPLE: Final = 1.2
-#: A path that gets more than its budget by this factor cannot wait for the key frame of a lower layer: what is
-#: too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
+#: A path that gets more than its budget by this factor cannot wait for the key frame of a lower layer: what
+#: is too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
 #: pictures stand for a moment that would have gone on.
 BEARABLE: Final = 1.3
-#: The same of a path that has become much narrower at once, and the part of its budget that is spent at first:
-#: what comes through meanwhile still counts what came before. A lower part shows less than the path carries for a
-#: second or two, a higher one goes down in two steps, with a key frame from the sender for each.
+#: The same of a path that has become much narrower at once, and the part of its budget that is spent at
+#: first, though not less than HASTE_FLOOR bit/s of it: what comes through meanwhile still counts what came
+#: before. A lower part shows less than the path carries for a second or two, a higher one goes down in two
+#: steps, with a key frame from the sender for each. A lower floor pauses the smallest picture, which would
+#: have passed.
 COLLAPSED: Final = 1.8
 HASTE: Final = 0.5
-#: While nothing is to be added (Downlink.holds), the budget is what is used by this factor: less than it takes
-#: to get more (allocation.MARGIN), and more than what a measured rate changes by in a moment.
+HASTE_FLOOR: Final = 300_000
+#: While nothing is to be added (Downlink.holds), the budget is what is used by this factor: less than it
+#: takes to get more (allocation.MARGIN), and more than what a measured rate changes by in a moment.
 STEADY: Final = 1.14
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
@@ -132,7 +135,7 @@ class Chooser:
             budget = min(budget, path.used * STEADY)
         excess = max(path.used, path.flowing) / path.downlink.budget
         if excess > COLLAPSED and path.downlink.agreed:
-            budget *= HASTE
+            budget = max(budget * HASTE, min(budget, HASTE_FLOOR))
         allocation = path.allocator.allocate(
             budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
@@ -181,7 +184,7 @@ class Chooser:
         if source is None or source.paused or choice.reason == "source":
             return  # what is aimed at stays, so that its first key frame is not missed
         if choice.layer is None:
-            consumer.aim(None)
+            consumer.stop(now)
             return
         layer, flows = source.layers[choice.layer], consumer.current
         if too_much and flows is not None and flows is not layer and flows.rate > layer.rate:

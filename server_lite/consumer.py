@@ -20,8 +20,8 @@ CODECS: Final = {
     "VP9": Codec.VP9,
     "AV1": Codec.AV1,
 }
-#: Microseconds for which packets before a cut are still asked for, at most. Longer mistakes a number that comes
-#: round for one of these; shorter sends them again for nothing, to a path that has become narrow.
+#: Microseconds for which packets before a cut are still asked for, at most. Longer mistakes a number that
+#: comes round for one of these; shorter sends them again for nothing, to a path that has become narrow.
 FORGOTTEN_US: Final = 3_000_000
 
 
@@ -101,10 +101,16 @@ class Consumer:
         return then > now or (then < now and layer.described)
 
     def give_up(self, layer: Layer, spatial: int, temporal: int, now: int) -> bool:
-        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not sent
-        again, since the key frame of `layer` makes it needless."""
+        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not
+        sent again, since the key frame of `layer` makes it needless."""
         self._given_up = self.plane.destination_state(self.destination).last_sequence, now
         return self.aim(layer, spatial, temporal, cut=True)
+
+    def stop(self, now: int) -> None:
+        """Nothing shall flow, and nothing of what flowed is sent again."""
+        if self.aimed is not None:
+            self._given_up = self.plane.destination_state(self.destination).last_sequence, now
+            self.aim(None)
 
     def worth_repairing(self, lost: tuple[int, ...], now: int) -> tuple[int, ...]:
         """Those numbers of `lost` that the receiver has any use for."""

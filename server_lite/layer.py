@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 #: Spatial times temporal layers that one stream can hold; both are numbered from 0 to 3 at most.
 SUBLAYERS: Final = 16
 #: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer
-#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an encoder
-#: makes after key frames for the end.
+#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an
+#: encoder makes after key frames for the end.
 STALLED_US: Final = 800_000
 #: The same where it is the only layer, or all are silent: shares that rest send little.
 SILENT_US: Final = 5_000_000
-#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder faster.
-#: Lower sees past what each key frame does: an encoder sends too much, and for a second next to nothing, and
-#: who believed that would put the layer on a path that cannot carry it.
+#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder
+#: faster. Lower sees past what each key frame does: an encoder sends too much, and for a second next to
+#: nothing, and who believed that would put the layer on a path that cannot carry it.
 _RATE_GAIN: Final = 0.2
 REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
-#: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
+#: Bit/s, and part of itself, by which a rate has to change before receivers are allocated anew. More is calmer
+#: and costs less, less is nearer.
 _RATE_STEP: Final = 10_000
+_RATE_PART: Final = 0.08
 #: Pictures per second taken for a stream with all its temporal layers; each one less halves it.
 _FPS: Final = 30.0
 
@@ -57,6 +59,7 @@ class Layer:
         "packets",
         "producer",
         "rates",
+        "_told_rates",
         "repaired",
         "rid",
         "rtx_ssrc",
@@ -80,6 +83,7 @@ class Layer:
         self.height = 0  # of the latest key frame in pixels, 0 unknown
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
+        self._told_rates = [0.0] * SUBLAYERS  # with all sublayers below, as receivers were allocated by
         self._octets_before = [0] * SUBLAYERS
         self._measures = [0] * SUBLAYERS  # how many are in each rate
         self._expected_before = self._received_before = 0
@@ -88,12 +92,14 @@ class Layer:
     def received(self, record: Record, now: int) -> None:
         """Counts a packet of this stream."""
         self.packets += 1
-        self.repaired += bool(record.flags & REPAIRED)
         self.described = self.described or bool(record.flags & DESCRIBED)
         self.last_packet = now
+        missed = self.nacks is not None and self.nacks.received(record.sequence, now / 1e6)
+        if record.flags & REPAIRED:
+            self.repaired += 1
+            if not missed:
+                return  # browsers probe for bandwidth with packets that have come already
         self.octets[(record.spatial & 3) << 2 | record.temporal & 3] += record.size
-        if self.nacks is not None:
-            self.nacks.received(record.sequence, now / 1e6)
 
     def key_frame_began(self, packet: bytes, codec: int, now: int) -> None:
         """A key frame's first packet: requests are fulfilled, and VP8 says how large the picture is."""
@@ -139,9 +145,10 @@ class Layer:
             for t in range(temporal + 1):
                 rate = sum(r for i, r in enumerate(self.rates) if i >> 2 <= s and i & 3 <= t)
                 fps = _FPS / (1 << (temporal - t))
-                # Rounded, so that receivers are not looked at anew for every small change.
-                rounded = round(rate / _RATE_STEP) * _RATE_STEP
-                found.append(Option(self.index, s, t, height >> (spatial - s), rounded, fps, active))
+                told = self._told_rates[s << 2 | t]
+                if abs(rate - told) > max(_RATE_STEP, told * _RATE_PART):
+                    told = self._told_rates[s << 2 | t] = rate
+                found.append(Option(self.index, s, t, height >> (spatial - s), told, fps, active))
         return found
 
     @property

@@ -34,20 +34,23 @@ RTCP_PER_SECOND: Final = 200
 ESTIMATE_US: Final = 50_000
 #: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
 CALM_US: Final = 500_000
-#: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than that
-#: (allocation.MARGIN). Lower ends with an estimate that is enough and a picture that stays low.
-PROBED: Final = 1.2
+#: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
+#: that (allocation.MARGIN, and SURE after a mistake). Lower ends with an estimate that is enough and a
+#: picture that stays low.
+PROBED: Final = 1.4
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 700_000
-#: bit/s tried for TRIAL_US microseconds where no picture flows that could be repeated as a probe: the lowest
-#: layer is one itself. After TRIAL_WAIT_US the next time, and twice as long each time up to TRIAL_MAX_WAIT_US.
-#: More and sooner is back sooner, and disturbs the sound of paths that carry no picture.
+#: bit/s tried, and at which packets leave, for TRIAL_US microseconds where no picture flows that could be
+#: repeated as a probe: the lowest layer is one itself. After TRIAL_WAIT_US the next time, and twice as long
+#: each time up to TRIAL_MAX_WAIT_US. More and sooner is back sooner, and disturbs the sound of paths that
+#: carry no picture.
 TRIAL_RATE: Final = 300_000
+TRIAL_PACE: Final = 450_000
 TRIAL_US: Final = 1_500_000
-TRIAL_WAIT_US: Final = 3_000_000
-TRIAL_MAX_WAIT_US: Final = 24_000_000
-#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp, shorter
-#: goes up in several steps.
+TRIAL_WAIT_US: Final = 2_000_000
+TRIAL_MAX_WAIT_US: Final = 8_000_000
+#: Microseconds for which pictures wait at most while probes show more and more. Longer is later sharp,
+#: shorter goes up in several steps.
 CLIMB_US: Final = 1_000_000
 #: Microseconds over which is measured what flows to a peer that sends REMB. Longer is calmer and later.
 COUNTED_US: Final = 400_000
@@ -101,8 +104,8 @@ class Downlink:
         return float(max(self.estimator.lasting, trial))
 
     def holds(self, now: int) -> bool:
-        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what it
-        carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
+        """Nothing is to be added just now: a queue stands before the path, or probes are about to show what
+        it carries. Each step on the way would cost the sender a key frame, and everybody who watches it."""
         if not self.agreed:
             return False
         if not self.estimator.climbing:
@@ -176,6 +179,8 @@ class Downlink:
         estimator.tick(now)
         probe = estimator.probe(now, self._wanted)
         pace = estimator.pacing_rate  # while a probe is being sent, that of the probe
+        if self._trial_until and not estimator.draining:
+            pace = max(pace, TRIAL_PACE // 8)
         if pace != self._pace:
             self._pace = pace
             self._plane.set_pace(self._peer, pace)

@@ -9,8 +9,8 @@ REMEMBERED: Final = 512
 #: Microseconds between two key frames that are asked for because too much is missing. Shorter is seen sooner,
 #: and a key frame takes as much of a thin path as many repairs.
 GIVEN_UP_US: Final = 1_000_000
-#: Part of a path that repairs may have at least; they may have all that the media does not use. Higher repairs
-#: more of what is lost on a full path, and makes it fuller.
+#: Part of a path that repairs may have at least; they may have all that the media does not use. Higher
+#: repairs more of what is lost on a full path, and makes it fuller.
 PART: Final = 0.2
 #: Bits taken for a packet, packets at once at least, and microseconds of the rate that may be sent at once.
 PACKET_BITS: Final = 8_800

@@ -56,8 +56,8 @@ class Upstream:
                 self._ask_for_taps(producer, now)
 
     def ask_key_frame(self, layer: Layer, now: int, *, patient: bool = False) -> None:
-        """Somebody needs a key frame of this layer; few requests reach the sender. `patient`: it is for a better
-        picture than there is."""
+        """Somebody needs a key frame of this layer; few requests reach the sender. `patient`: it is for a
+        better picture than there is."""
         if layer.producer.kind != "video" or layer.producer.paused or layer.stream < 0:
             return
         self._asking.add(layer)

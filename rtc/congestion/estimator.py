@@ -36,8 +36,8 @@ SILENT_PART: Final = 0.7
 #: What a probe showed counts if it is more than the target by this factor: the probe of a path that is full
 #: leaves a queue, and the last few percent are found by the ordinary rise without one.
 WORTHWHILE: Final = 1.1
-#: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no reason to
-#: lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
+#: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no
+#: reason to lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
 NO_QUEUE: Final = 5_000
 #: Microseconds between two looks at what feedback tells while a path is calm. Longer costs less and lets the rate
 #: rise later; nothing that harms has to wait for it (Attention).
@@ -54,8 +54,8 @@ BLIND_MAXIMUM: Final = 3_000_000
 #: Part a second by which it rises: such a peer cannot be probed, only sent more. Higher tries more than the
 #: path carries more often, lower leaves pictures small for longer.
 BLIND_RISE: Final = 0.2
-#: A REMB of this part of what flows is none that the path forces, and one of this part of the last one has not
-#: fallen. Higher takes noise for a full path, lower sees a full path later.
+#: A REMB of this part of what flows is none that the path forces, and one of this part of the last one has
+#: not fallen. Higher takes noise for a full path, lower sees a full path later.
 FLOWS: Final = 0.9
 REMB_FELL: Final = 0.97
 
@@ -126,6 +126,8 @@ class SendSideEstimator:
             usage = Usage.UNDER  # a burst that has passed
         before = self._control.last_cut
         self._control.update(usage, through, recent, self.rtt or FIRST_RTT, now)
+        if usage is not Usage.OVER and through and recent:
+            self._control.passes(min(through, recent))
         if self._control.last_cut != before:
             self._probes.cut(now)
         self._loss.count(seen.lost, seen.received, self._allowed_rate(), recent or 0, now)
@@ -231,8 +233,8 @@ class SendSideEstimator:
 
     @property
     def lasting(self) -> int:
-        """Bit/s that may be sent once the queue is empty: what layers are chosen by, where `target` is what an
-        encoder can be told at once. More than `target` only while a queue is being emptied.
+        """Bit/s that may be sent once the queue is empty: what layers are chosen by, where `target` is what
+        an encoder can be told at once. More than `target` only while a queue is being emptied.
         """
         return max(self.target, self._clamp(self._capped_rate()))
 

@@ -16,10 +16,14 @@ FAILED_FACTOR: Final = 1.5
 #: A probe lasts as many microseconds, and has at least as many bytes (six packets). Longer measures better
 #: where delays jump, and puts more into the queue of a path that is too narrow.
 DURATION: Final = 30_000
-#: After a probe that arrived whole, and yet showed nothing, the next ones last twice as long, up to this many times DURATION: a path that
-#: gathers packets (Wi-Fi) shows nothing in less time than it gathers. Higher makes longer queues.
+#: After a probe that arrived whole, and yet showed nothing, the next ones last twice as long, up to this many
+#: times DURATION: a path that gathers packets (Wi-Fi) shows nothing in less time than it gathers. Higher
+#: makes longer queues.
 MAX_LONGER: Final = 4
 MIN_SIZE: Final = 7200
+#: Bit/s of a probe at least, if as much is wanted. Lower takes so long for those bytes that media waits
+#: behind them; higher shows no more, since a narrow path tells its rate whatever is sent.
+MIN_RATE: Final = 450_000
 #: No probe goes beyond what is wanted by more than this factor: the rate that it shows is a bit lower.
 MARGIN: Final = 1.2
 #: Nothing is probed for when this part of what is wanted is there.
@@ -30,8 +34,12 @@ FAR_INTERVAL: Final = 2_000_000
 NEAR_INTERVAL: Final = 5_000_000
 #: Microseconds until the next one behind a probe that did not pass, and yet showed more than there was by the
 #: factor PROGRESS: it may have been disturbed. Lower asks a path again that has just become full.
-DISTURBED_INTERVAL: Final = 500_000
+DISTURBED_INTERVAL: Final = 300_000
 PROGRESS: Final = 1.3
+#: Behind one that passed, as many are repeated so soon that did not: a machine that was busy for a moment
+#: looks like a path that is full. More climb past more of that, and each is a burst on a path that is really
+#: full.
+REPEATS: Final = 3
 #: Microseconds after a cut before the next probe: the queue must be empty.
 AFTER_CUT: Final = 1_000_000
 #: Microseconds (and a round trip) in which a probe has to be acknowledged.
@@ -39,8 +47,8 @@ PATIENCE: Final = 600_000
 #: Part of a probe's bytes that has to have arrived; packets that are needed for a measurement.
 NEEDED: Final = 0.8
 NEEDED_PACKETS: Final = 5
-#: Packets at the beginning that do not count where those behind them arrive one by one: a path may let some pass
-#: at once before its rate is seen. More see through larger buckets and need longer probes.
+#: Packets at the beginning that do not count where those behind them arrive one by one: a path may let some
+#: pass at once before its rate is seen. More see through larger buckets and need longer probes.
 SKIPPED: Final = 2
 #: Microseconds between two arrivals that are one by one, and not gathered.
 APART: Final = 1_000
@@ -143,7 +151,8 @@ class Probes:
         self._span = (0, -1)  # of sending the last probe
         self._factor = FIRST_FACTOR
         self._longer = 1
-        self._following = False  # the last one showed that there is more
+        self._repeats = 0  # that are left
+        self._following = False  # one is to follow soon
         self.sent = self.measured = self.failed = 0
 
     @property
@@ -167,7 +176,7 @@ class Probes:
 
     def cut(self, now: int) -> None:
         """The rate was lowered: a probe would make it worse."""
-        self._following = False
+        self._following, self._repeats = False, 0
         self._next = max(self._next, now + AFTER_CUT)
 
     def start(self, target: int, wanted: int, maximum: int, now: int) -> Probe | None:
@@ -178,7 +187,7 @@ class Probes:
             return None
         if self._cluster is not None or now < self._next:
             return None
-        rate = int(min(target * self._factor, wanted * MARGIN))
+        rate = int(min(max(target * self._factor, MIN_RATE), wanted * MARGIN))
         size = max(MIN_SIZE, rate * DURATION * self._longer // 8_000_000)
         self._number = self._number % _MAX_CLUSTER + 1
         probe = Probe(self._number, size, rate)
@@ -201,11 +210,14 @@ class Probes:
         self._cluster = None
         self.measured += 1
         rate, passed = result
-        self._following = rate > PROGRESS * cluster.target
+        self._following = True
         if passed and rate >= GO_ON * cluster.probe.rate:
-            self._next, self._factor = now, FACTOR
-        elif self._following:
+            self._next, self._factor, self._repeats = now, FACTOR, REPEATS
+        elif rate > PROGRESS * cluster.target or self._repeats:
             self._next = min(self._next, now + DISTURBED_INTERVAL)
+            self._repeats = max(self._repeats - 1, 0)
+        else:
+            self._following = False
         return rate
 
     def unsent(self, now: int) -> None:

@@ -106,6 +106,12 @@ class RateControl:
         elif self.state is State.INCREASE:
             self._increase(received, rtt, elapsed / 1e6)
 
+    def passes(self, rate: int) -> None:
+        """As many bit/s come through, and the queue does not grow: a cut made while the path stood still for
+        a moment is taken back.
+        """
+        self.set_rate(max(self.rate, rate * BACK_OFF))
+
     def probed(self, rate: int) -> None:
         """A probe came through at `rate` bit/s."""
         self.capacity.observed(rate, PROBE_WEIGHT)

@@ -18,7 +18,7 @@ from tests.e2e.test_first_call import assert_hears, assert_sees
 from tests.support import shaped_network
 from tests.support.namespaces import inside
 from tests.support.server_process import ServerProcess, wait_for
-from tests.support.shaped_network import ShapedNetwork
+from tests.support.shaped_network import Cable, ShapedNetwork
 
 SIZE = (1280, 720)
 HEIGHTS = {"l": 180, "m": 360, "h": 720}
@@ -126,8 +126,12 @@ class Room:
 
     network: ShapedNetwork
     sender: Guest
-    thin: Guest  # in Chromium, on cables[1]
-    other: Guest  # in Firefox, on cables[2]
+    viewers: dict[str, tuple[Guest, Cable]]  # by browser
+
+    def viewer(self, browser: str) -> tuple[Guest, Cable, Guest]:
+        """The one in `browser`, with its cable, and the other one."""
+        (other,) = (guest for name, (guest, _) in self.viewers.items() if name != browser)
+        return *self.viewers[browser], other
 
 
 @pytest.fixture(scope="module")
@@ -143,30 +147,31 @@ def room(firefox_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         with inside(network.namespace):
             link = server.open_meeting("Thin and thick").link
         origin = f"http://{network.server}:{server.port}"
-        sending, thin, other = (cable.namespace for cable in network.cables)
+        places = [cable.namespace for cable in network.cables]
         folder: Path = tmp_path_factory.mktemp("thin")
-        people = (
+        sol, tia, uma = (
             Guest(
                 *(folder / "s", "Sol Sorrel", 311, 440.0),
                 size=SIZE,
                 busy=True,
-                namespace=sending,
+                namespace=places[0],
                 origin=origin,
             ),
-            Guest(folder / "t", "Tia Thyme", 312, 550.0, window=WINDOW, namespace=thin, origin=origin),
-            FirefoxGuest("Uma Umbel", 313, 660.0, window=WINDOW, namespace=other, origin=origin),
+            Guest(folder / "t", "Tia Thyme", 312, 550.0, window=WINDOW, namespace=places[1], origin=origin),
+            FirefoxGuest("Uma Umbel", 313, 660.0, window=WINDOW, namespace=places[2], origin=origin),
         )
-        for person in people:
+        for person in (sol, tia, uma):
             stack.enter_context(person)
-        people[0].join(link)
-        for viewer in people[1:]:
+        sol.join(link)
+        for viewer in (tia, uma):
             viewer.join(link, without=NEITHER)
-        yield Room(network, *people)
+        _, *cables = network.cables
+        yield Room(network, sol, {"chromium": (tia, cables[0]), "firefox": (uma, cables[1])})
 
 
 def await_high(room: Room) -> None:
     """Both viewers are shown the highest layer, and what they see is remembered from here on."""
-    for viewer in (room.thin, room.other):
+    for viewer, _ in room.viewers.values():
         wait_for(
             f"{viewer.name} sees the high layer",
             lambda: viewer.video(room.sender.name).get("frameHeight") == HEIGHTS["h"],  # noqa: B023
@@ -176,35 +181,36 @@ def await_high(room: Room) -> None:
         watch(viewer, room.sender.name)
 
 
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
 def test_a_thin_link_is_served_low_and_high_again_and_nobody_else_notices(
-    room: Room, record_property: Record
+    room: Room, browser: str, record_property: Record
 ) -> None:
+    thin, cable, other = room.viewer(browser)
     await_high(room)
-    cable = room.network.cables[1]
     try:
-        thinned = clock(room.thin)
+        thinned = clock(thin)
         cable.shape(down_kbps=THIN_KBPS)
-        low = wait_for("the low layer", lambda: _low_since(shown(room.thin), thinned), LOW_WITHIN, every=0.25)
+        low = wait_for("the low layer", lambda: _low_since(shown(thin), thinned), LOW_WITHIN, every=0.25)
         record_property("low_after_s", low - thinned)
         time.sleep(THIN_S)  # the link is thin for this long
     finally:
-        freed = clock(room.thin)
+        freed = clock(thin)
         cable.free()
-    kept = shown(room.thin).since(low + 0.001).until(freed)  # its first picture is the first low one
+    kept = shown(thin).since(low + 0.001).until(freed)  # its first picture is the first low one
     assert max(kept.heights) <= HEIGHTS["m"]
     assert kept.longest_gap() <= 2 * FREEZE, "the low layer did not go on"
     high = wait_for(
         "the high layer",
-        lambda: shown(room.thin).since(freed).first(HEIGHTS["h"]),
+        lambda: shown(thin).since(freed).first(HEIGHTS["h"]),
         2 * HIGH_WITHIN,
         every=0.25,
     )
     record_property("high_after_s", high - freed)
-    free = shown(room.other)
+    free = shown(other)
     record_property("longest_gap_of_the_other_s", free.longest_gap())
     print(
-        f"low after {low - thinned:.1f} s, high again after {high - freed:.1f} s; longest gaps: "
-        f"{shown(room.thin).longest_gap():.2f} s at the change, {kept.longest_gap():.2f} s when low, "
+        f"{browser}: low after {low - thinned:.1f} s, high again after {high - freed:.1f} s; longest gaps: "
+        f"{shown(thin).longest_gap():.2f} s at the change, {kept.longest_gap():.2f} s when low, "
         f"{free.longest_gap():.2f} s for the other"
     )
     assert high - freed < HIGH_WITHIN
@@ -221,23 +227,25 @@ def _low_since(seen: Shown, start: float) -> float | None:
     return next(time for time, _ in frames if time > last_high)
 
 
-def test_five_percent_of_loss_freezes_no_picture(room: Room, record_property: Record) -> None:
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+def test_five_percent_of_loss_freezes_no_picture(room: Room, browser: str, record_property: Record) -> None:
     """In both directions: what is asked again is lost as often as what is sent."""
+    viewer, cable, _ = room.viewer(browser)
     await_high(room)
-    cable = room.network.cables[1]
     lost = cable.dropped()
     cable.shape(loss_percent=LOSS_PERCENT)
     try:
-        start = clock(room.thin)
+        start = clock(viewer)
         time.sleep(LOSSY_S)  # twenty seconds of a bad link take as long
-        seen = shown(room.thin).since(start)
+        seen = shown(viewer).since(start)
     finally:
         cable.free()
-    statistics = room.thin.video(room.sender.name)
+    statistics = viewer.video(room.sender.name)
     record_property("longest_gap_s", seen.longest_gap())
     print(
-        f"{cable.dropped() - lost} packets lost on the way, {statistics['packetsLost']} for good, "
-        f"{statistics['nackCount']} asked again; longest gap {seen.longest_gap():.2f} s, {seen.heights} lines"
+        f"{browser}: {cable.dropped() - lost} packets lost on the way, "
+        f"{statistics['nackCount']} asked again so far; "
+        f"longest gap {seen.longest_gap():.2f} s, {seen.heights} lines"
     )
     assert cable.dropped() - lost > 20, "the cable lost nothing"
     assert len(seen.frames) > 5 * LOSSY_S

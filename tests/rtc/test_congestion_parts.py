@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from rtc.congestion.groups import PacketGroups
@@ -108,6 +110,41 @@ def test_a_probe_shows_the_rate_at_which_it_arrives(arriving: float, part: float
     assert (following is not None) == go_on
     if following is not None:
         assert following.cluster != probe.cluster
+
+
+def climb(probes: Probes, arriving: float, now: int, target: int = 1_000_000) -> bool:
+    """Sends the probe that is due at `now`, if any, which arrives at `arriving` times its rate."""
+    probe = probes.start(target, 10_000_000, 30_000_000, now)
+    if probe is None:
+        return False
+    moved = [p._replace(sent=p.sent + now, arrived=p.arrived + now) for p in burst(probe, arriving)]
+    return probes.received(moved, now + 100 * MS) is not None
+
+
+def test_behind_one_that_passed_a_few_that_did_not_are_repeated_soon() -> None:
+    probes = Probes()
+    assert climb(probes, 1.0, S)
+    sent = [now for now in range(S + 110 * MS, 4 * S, 10 * MS) if climb(probes, 0.6, now)]
+    assert [b - a for a, b in pairwise(sent)][:3] == [400 * MS] * 3
+    assert len(sent) == 4, "and then it is believed"
+    assert not probes.climbing
+
+
+def test_a_cut_ends_the_climb() -> None:
+    probes = Probes()
+    assert climb(probes, 1.0, S)
+    assert probes.climbing
+    probes.cut(S + 110 * MS)
+    assert not probes.climbing
+    assert not climb(probes, 0.6, 2 * S)
+    assert climb(probes, 0.3, 2 * S + 200 * MS)
+    assert not probes.climbing
+
+
+def test_a_probe_of_a_narrow_path_takes_no_longer_than_others() -> None:
+    probe = Probes().start(60_000, 10_000_000, 30_000_000, S)
+    assert probe is not None
+    assert probe.size * 8 / probe.rate < 0.15
 
 
 def test_what_was_held_is_no_measurement() -> None:

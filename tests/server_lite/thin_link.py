@@ -1,4 +1,5 @@
-"""A receiver behind a link that may be thin or lossy, as a browser behaves, for the router in virtual time."""
+"""A receiver behind a link that may be thin or lossy, as a browser behaves, for the router in virtual
+time."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ class Camera:
     def __init__(self, call: Call, member: str, producer: str, ssrc: int, part: float = 1.0) -> None:
         self._call, self._member, self._part = call, member, part
         self._ssrcs = {rid: ssrc + 10 * n for n, rid in enumerate(LAYERS)}
-        self._numbers = {rid: 1000 for rid in LAYERS}
+        self._numbers = dict.fromkeys(LAYERS, 1000)
         self.frames = 0
         self._read = 0
         call.publish(

@@ -1,8 +1,9 @@
 """Members on cables of their own, each of which can be made thin or lossy. Needs root on Linux.
 
 The server lives in one network namespace, each member in another, with a virtual cable to the server. What
-netem would do is done by TBF (the rate, and a queue before it) and by a filter of HTB that sends a random share of
-the packets into a class that drops everything: some kernels for virtual machines have these and no netem.
+netem would do is done by TBF (the rate, and a queue before it) and by a filter of HTB that sends a random
+share of the packets into a class that drops everything: some kernels for virtual machines have these and no
+netem.
 """
 
 from __future__ import annotations

@@ -372,3 +372,8 @@ COUNTERS: Final = (
     "feedback",
     "feedback-flood",
 )
+
+#: Those of them that count what was not dropped.
+TAKEN: Final = frozenset(
+    ("received", "sent", "forwarded", "repairs", "probes", "received-octets", "sent-octets", "feedback")
+)

@@ -12,7 +12,6 @@ from typing import Final
 
 from rtc.errors import PacketError
 from rtc.fanout import (
-    BATCH,
     FORWARD,
     MAX_DATAGRAM,
     MAX_INCOMING_SSRCS,
@@ -30,6 +29,7 @@ from rtc.fanout import (
     StreamStatistics,
 )
 from rtc.fanout_destination import Destination
+from rtc.fanout_feedback import Feedback
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
 from rtc.fanout_plans import check_address, check_destination, check_ids, check_pace, check_ssrc, check_stream
@@ -38,7 +38,6 @@ from rtc.handles import Table
 from rtc.observation import Attention, Observation
 from rtc.packet_reader import Packet, has_room, read_header
 from rtc.srtp_session import ClearSession, SrtpSession
-from rtc.transport_feedback import TransportFeedback, feedback_only
 
 _RTP: Final = int(Kind.RTP)
 
@@ -55,9 +54,9 @@ class PythonFanout:
         self._routes: Final[dict[bytes, Peer]] = {}
         self._strangers: Final = Bucket(STRANGERS_PER_SECOND)
         self._batch: list[Packet] = []
-        self._heard: dict[int, None] = {}  # peers whose feedback is to be looked at
         self._output: Final = Output()
         self._counters: Final = self._output.counters
+        self._feedback: Final = Feedback(self._counters)
         self._sockets: Final = Sockets()
 
     # Peers.
@@ -108,7 +107,7 @@ class PythonFanout:
             self.close_destination(destination)
         for address in [address for address, owner in self._routes.items() if owner is entry]:
             del self._routes[address]
-        self._heard.pop(peer, None)
+        self._feedback.forget(peer)
         self._output.forget(entry)
         entry.forget()
         self._peers.pop(peer)
@@ -272,24 +271,9 @@ class PythonFanout:
 
     def _read_rtcp(self, packet: Packet, peer: Peer, now: int) -> Packet | str:
         try:
-            reports = feedback_only(packet.data)
+            return "" if self._feedback.take(peer, packet.data, now) else packet
         except PacketError:
             return "malformed"
-        if not reports:
-            return packet
-        for report in reports:
-            self._observe(peer, report, now)
-        return ""
-
-    def _observe(self, peer: Peer, report: TransportFeedback, now: int) -> None:
-        if not peer.feedbacks.take(now):
-            self._counters["feedback-flood"] += 1
-            return
-        self._counters["feedback"] += 1
-        first = report.base_sequence
-        sent = [peer.sent((first + index) & 0xFFFF) for index in range(len(report.arrivals))]
-        if peer.observer.feedback(report, sent, now):
-            self._heard[peer.handle] = None
 
     # Packets out.
 
@@ -386,21 +370,14 @@ class PythonFanout:
         return [entry.sent((first + index) & 0xFFFF) for index in range(count)]
 
     def feedback(self, peer: int, packet: bytes, now: int) -> None:
-        entry = self._peers.get(peer)
-        reports = feedback_only(packet)
-        if not reports:
+        if not self._feedback.take(self._peers.get(peer), packet, now):
             raise ValueError("this is no transport-wide feedback")
-        for report in reports:
-            self._observe(entry, report, now)
 
     def listen(self, peer: int, attention: Attention) -> None:
         self._peers.get(peer).observer.listen(attention)
 
     def heard(self) -> list[int]:
-        found = list(self._heard)[:BATCH]
-        for peer in found:
-            del self._heard[peer]
-        return found
+        return self._feedback.heard()
 
     def observe(self, peer: int, now: int) -> Observation:
         return self._peers.get(peer).observer.observe(now)

@@ -1,8 +1,8 @@
 """What is known of a path from the feedback of its other end, and how closely it is listened to.
 
-The forwarding plane gathers it for each peer (`Fanout.observe`), so that an estimator looks at all feedback of
-half a second at once while the path is calm, and at each piece while it is not. Times are microseconds, rates
-bit/s.
+The forwarding plane gathers it for each peer (`Fanout.observe`), so that an estimator looks at all feedback
+of half a second at once while the path is calm, and at each piece while it is not. Times are microseconds,
+rates bit/s.
 """
 
 from __future__ import annotations

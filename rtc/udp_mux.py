@@ -24,11 +24,12 @@ from aioice.utils import random_string
 
 from rtc import checks
 from rtc.address_proof import AddressProofs
-from rtc.fanout import DROP, FORWARD, Fanout, Kind, Record
+from rtc.fanout import DROP, FORWARD, TAKEN, Fanout, Kind, Record
 from rtc.fanout_open import PlaneKind, open_fanout
 from rtc.fanout_socket import is_sockaddr
 from rtc.hand_over import HandOver
 from rtc.mux_link import MuxLink
+from rtc.port_candidates import port_candidates
 from rtc.port_reader import PortIO, ReaderPort, open_io
 from rtc.sdp import Candidate
 from rtc.socket_address import bind, unpack_address
@@ -136,17 +137,7 @@ class UdpMux:
     def dropped(self) -> Counter[str]:
         """Datagrams by the reason for which they were dropped."""
         counts = self.fanout.counters()
-        taken = (
-            "received",
-            "sent",
-            "forwarded",
-            "repairs",
-            "probes",
-            "received-octets",
-            "sent-octets",
-            "feedback",
-        )
-        dropped = Counter({name: value for name, value in counts.items() if value and name not in taken})
+        dropped = Counter({name: value for name, value in counts.items() if value and name not in TAKEN})
         dropped.update(self._dropped)
         return dropped
 
@@ -198,25 +189,8 @@ class UdpMux:
             self._unroute(address, link)
 
     def candidates(self, hosts: list[str]) -> list[Candidate]:
-        """This port at each of `hosts` as ICE candidates, the first one preferred (RFC 8445 5.1.2), over TCP
-        behind those over UDP (RFC 6544 section 4.2)."""
-        found = [
-            Candidate(host=h, port=self.port, priority=(126 << 24) + ((65535 - i) << 8) + 255)
-            for i, h in enumerate(hosts)
-        ]
-        if self._tcp is not None:
-            found += [
-                Candidate(
-                    host=h,
-                    port=self.port,
-                    priority=(90 << 24) + (((4 << 13) + 8191 - i) << 8) + 255,  # 4: passive
-                    foundation="2",
-                    protocol="tcp",
-                    tcp_type="passive",
-                )
-                for i, h in enumerate(hosts)
-            ]
-        return found
+        """This port at each of `hosts`, the first one preferred, over TCP behind those over UDP."""
+        return port_candidates(hosts, self.port, tcp=self._tcp is not None)
 
     async def close(self) -> None:
         for link in list(self._by_ufrag.values()):

@@ -31,8 +31,8 @@ SILENT_US: Final = 5_000_000
 #: nothing, and who believed that would put the layer on a path that cannot carry it.
 _RATE_GAIN: Final = 0.2
 REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
-#: Bit/s, and part of itself, by which a rate has to change before receivers are allocated anew. More is calmer
-#: and costs less, less is nearer.
+#: Bit/s, and part of itself, by which a rate has to change before receivers are allocated anew. More is
+#: calmer and costs less, less is nearer.
 _RATE_STEP: Final = 10_000
 _RATE_PART: Final = 0.08
 #: Pictures per second taken for a stream with all its temporal layers; each one less halves it.
@@ -49,6 +49,7 @@ class Layer:
         "_received_before",
         "_report_time",
         "_sender_report",
+        "_told_rates",
         "described",
         "height",
         "index",
@@ -59,7 +60,6 @@ class Layer:
         "packets",
         "producer",
         "rates",
-        "_told_rates",
         "repaired",
         "rid",
         "rtx_ssrc",
@@ -83,7 +83,7 @@ class Layer:
         self.height = 0  # of the latest key frame in pixels, 0 unknown
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
-        self._told_rates = [0.0] * SUBLAYERS  # with all sublayers below, as receivers were allocated by
+        self._told_rates = [0] * SUBLAYERS  # with all sublayers below, as receivers were allocated by
         self._octets_before = [0] * SUBLAYERS
         self._measures = [0] * SUBLAYERS  # how many are in each rate
         self._expected_before = self._received_before = 0
@@ -147,7 +147,7 @@ class Layer:
                 fps = _FPS / (1 << (temporal - t))
                 told = self._told_rates[s << 2 | t]
                 if abs(rate - told) > max(_RATE_STEP, told * _RATE_PART):
-                    told = self._told_rates[s << 2 | t] = rate
+                    told = self._told_rates[s << 2 | t] = round(rate)
                 found.append(Option(self.index, s, t, height >> (spatial - s), told, fps, active))
         return found
 

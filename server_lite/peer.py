@@ -40,8 +40,8 @@ class Acceptance:
 
 class Peer:
     """Holds one member's transport. `on_media(record, index, now)` decides about each packet of RTP,
-    `on_rtcp(packet, now)` gets decrypted RTCP, `on_feedback(now)` hears of feedback; `on_connected()` is called whenever a path came up,
-    `on_disconnected()` when the member's end closed the one there was."""
+    `on_rtcp(packet, now)` gets decrypted RTCP, `on_feedback(now)` hears of feedback; `on_connected()` is
+    called whenever a path came up, `on_disconnected()` when the member's end closed the one there was."""
 
     def __init__(
         self,

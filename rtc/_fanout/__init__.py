@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from functools import cache, wraps
+from functools import wraps
 from typing import Any, Final, TypeVar
 
+from rtc._fanout.loading import Kernel, load
 from rtc.fanout import (
     ARRIVALS,
     BATCH,
@@ -39,98 +36,22 @@ from rtc.observation import (
 
 T = TypeVar("T")
 
-#: What the kernel calls of OpenSSL's libcrypto, in the order of its table.
-_SYMBOLS: Final = (
-    "EVP_CIPHER_CTX_new",
-    "EVP_CIPHER_CTX_free",
-    "EVP_aes_128_gcm",
-    "EVP_aes_256_gcm",
-    "EVP_aes_128_ctr",
-    "EVP_aes_256_ctr",
-    "EVP_sha1",
-    "EVP_EncryptInit_ex",
-    "EVP_DecryptInit_ex",
-    "EVP_EncryptUpdate",
-    "EVP_DecryptUpdate",
-    "EVP_EncryptFinal_ex",
-    "EVP_DecryptFinal_ex",
-    "EVP_CIPHER_CTX_ctrl",
-    "HMAC_CTX_new",
-    "HMAC_CTX_free",
-    "HMAC_Init_ex",
-    "HMAC_Update",
-    "HMAC_Final",
-)
-#: Set to load the build with sanitizers, for tests.
-_SANITIZED: Final = "HEARTH_SANITIZED_KERNEL"
-
-
-class _Kernel:
-    """The loaded library."""
-
-    def __init__(self, ffi: Any, lib: Any, crypto: ctypes.CDLL) -> None:
-        self.ffi, self.lib = ffi, lib
-        self._crypto = crypto  # its functions are called as long as the kernel lives
-        addresses = [ctypes.cast(getattr(crypto, name), ctypes.c_void_p).value for name in _SYMBOLS]
-        table = ffi.new("void *[]", [ffi.cast("void *", address) for address in addresses])
-        if lib.hf_init(table, len(_SYMBOLS)) < 0:
-            raise ImportError("libcrypto lacks a function that the kernel needs")
-
-
-@cache
-def _load() -> _Kernel | str:
-    """The kernel, or why there is none, as a sentence."""
-    from rtc._fanout import build  # also run as a program of its own
-
-    sanitize = os.environ.get(_SANITIZED) == "1"
-    if not build.is_current(sanitize=sanitize):
-        return build.why_not() or "The kernel is not built: type python3 -m rtc._fanout.build."
-    crypto = _libcrypto()
-    if crypto is None:
-        return "There is no libcrypto of OpenSSL 3."
-    path = build.folder(sanitize=sanitize) / build.LIBRARY
-    spec = importlib.util.spec_from_file_location("_native", path)
-    assert spec is not None
-    assert spec.loader is not None
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return _Kernel(module.ffi, module.lib, crypto)
-    except (ImportError, OSError) as error:
-        return f"The kernel cannot be loaded: {error}."
-
-
-def _libcrypto() -> ctypes.CDLL | None:
-    """That of pylibsrtp's wheel, which exports its functions, or the system's."""
-    found: list[str] = []
-    binding = importlib.util.find_spec("pylibsrtp._binding")
-    if binding is not None and binding.origin is not None:
-        found.append(binding.origin)
-    for name in (*found, "libcrypto.so.3", ctypes.util.find_library("crypto") or ""):
-        try:
-            library = ctypes.CDLL(name) if name else None
-        except OSError:
-            continue
-        if library is not None and all(hasattr(library, symbol) for symbol in _SYMBOLS):
-            return library
-    return None
-
 
 def available() -> bool:
     """Whether the kernel can be used."""
-    return isinstance(_load(), _Kernel)
+    return isinstance(load(), Kernel)
 
 
 def why_not() -> str:
     """Why it cannot be used, as a sentence; empty if it can."""
-    kernel = _load()
+    kernel = load()
     return kernel if isinstance(kernel, str) else ""
 
 
 def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
     """For tests: samples changed at random through a reader of the kernel (hf_fuzz in fanout.h); how many
     were taken for good. Raises ImportError where it is not built, ValueError for what it does not know."""
-    kernel = _load()
+    kernel = load()
     if isinstance(kernel, str):
         raise ImportError(kernel)
     sizes = kernel.ffi.new("int[]", [len(sample) for sample in samples])
@@ -168,7 +89,7 @@ class NativeFanout:
     """The plane in C. Raises ImportError where it is not built."""
 
     def __init__(self) -> None:
-        kernel = _load()
+        kernel = load()
         if isinstance(kernel, str):
             raise ImportError(kernel)
         self._ffi, self._lib = kernel.ffi, kernel.lib

@@ -243,7 +243,7 @@ typedef struct peer {
     int destination_count, destination_room, probe_next;
     int *streams;
     int stream_count, stream_room;
-    struct observer *observer; /* observing.h */
+    struct observer *observer;
 } peer;
 
 typedef struct stream {
@@ -339,8 +339,7 @@ struct hf_core {
     int64_t counters[COUNTERS];
     bucket strangers;
     int without_segments; /* messages until UDP GSO is tried again, which the system refused */
-    int *pacing;     /* peers with something waiting, in the order in which they began to */
-    int pacing_count, pacing_room;
+    int *pacing, pacing_count, pacing_room; /* peers with something waiting, in the order in which they began to */
     int *heard, heard_count, heard_room; /* peers whose feedback is to be looked at */
     void *io_in, *io_out; /* buffers of recvmmsg and sendmmsg */
 };

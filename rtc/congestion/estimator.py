@@ -39,11 +39,11 @@ WORTHWHILE: Final = 1.1
 #: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no
 #: reason to lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
 NO_QUEUE: Final = 5_000
-#: Microseconds between two looks at what feedback tells while a path is calm. Longer costs less and lets the rate
-#: rise later; nothing that harms has to wait for it (Attention).
+#: Microseconds between two looks at what feedback tells while a path is calm. Longer costs less and lets the
+#: rate rise later; nothing that harms has to wait for it (Attention).
 CALM: Final = 500_000
-#: Microseconds of queue up to which it is; lower looks more often at paths that are well. It is told in steps of
-#: as many, a power of two, so that not every new value of the base is.
+#: Microseconds of queue up to which it is; lower looks more often at paths that are well. It is told in steps
+#: of as many, a power of two, so that not every new value of the base is.
 CALM_DELAY: Final = 20_000
 ALARM_STEP: Final = 4096
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.

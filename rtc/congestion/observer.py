@@ -1,5 +1,7 @@
-"""What transport-wide feedback tells of a path, gathered until somebody looks: the reference for the kernel's
-own (rtc/_fanout/observing.c), which does the same to the letter. docs/bandwidth-estimation.md tells the rules.
+"""What transport-wide feedback tells of a path, gathered until somebody looks.
+
+The reference for the kernel's own (rtc/_fanout/observing.c), which does the same to the letter.
+docs/bandwidth-estimation.md tells the rules.
 """
 
 from __future__ import annotations

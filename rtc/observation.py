@@ -57,7 +57,7 @@ class Attention(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What feedback told since the last look. One-way delays are the receiver's clock less ours, of any size."""
+    """What feedback told since the last look. One-way delays are the receiver's clock less ours."""
 
     news: int  # packets of which something new was told; where it is 0 the rest is as it was
     received: int  # packets

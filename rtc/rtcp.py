@@ -146,7 +146,7 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
 
 
 def is_receiver_report(data: bytes) -> bool:
-    """Whether a datagram is one receiver report of blocks alone, as its lengths say: cheaper than to read it."""
+    """Whether a datagram is one receiver report of blocks alone, as its lengths say."""
     if len(data) < 8 or data[0] & 0xE0 != 0x80 or data[1] != RECEIVER_REPORT:
         return False
     words = data[2] << 8 | data[3]

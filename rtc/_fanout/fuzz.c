@@ -1,11 +1,12 @@
 /* For tests: each reader alone, on samples that were changed at random. */
 #include "fuzz.h"
+#include "observing.h"
 #include <limits.h>
 #include <stdlib.h>
 
 /* In the order of PARSERS and BROKEN in tests/rtc/fanout_fuzz.py. */
-enum { FUZZ_RTP, FUZZ_VP8, FUZZ_H264, FUZZ_VP9, FUZZ_AV1, FUZZ_DEPENDENCY, FUZZ_RED, FUZZ_SRTP, FUZZ_SRTCP, FUZZ_CALL,
-       FUZZ_TOO_FAR, FUZZ_OVERFLOW };
+enum { FUZZ_RTP, FUZZ_VP8, FUZZ_H264, FUZZ_VP9, FUZZ_AV1, FUZZ_DEPENDENCY, FUZZ_RED, FUZZ_FEEDBACK, FUZZ_SRTP,
+       FUZZ_SRTCP, FUZZ_CALL, FUZZ_TOO_FAR, FUZZ_OVERFLOW };
 
 static const uint8_t ids[IDS] = {1, 2, 3, 4, 5, 6, 7};
 
@@ -35,6 +36,29 @@ static int read_red(fuzz *f)
     return begin ? 0 : -1;
 }
 
+/* Through the observer of a path on which something was sent under every number. */
+static int read_feedback(fuzz *f)
+{
+    fuzz_plane *plane = &f->plane;
+    peer *p = peer_of(plane->core, plane->peers[0]);
+    if (feedback_only(f->slot->data, f->slot->size) != 1 || (!p->sent && !(p->sent = calloc(SENT_PACKETS, sizeof *p->sent))))
+        return -1;
+    plane->now += fuzz_random(f, 50000);
+    for (int i = 0; i < 64; i++) {
+        uint16_t number = (uint16_t)(p->wide++ & 0xFFFF);
+        p->sent[number % SENT_PACKETS] = (sent){plane->now + i * 300, fuzz_random(f, 8) ? 0 : 3, number, 1200};
+    }
+    hf_observation seen;
+    hf_received packets[KEPT_RECEIVED];
+    int own = p->handle, listed[BATCH];
+    observer_take(plane->core, p, f->slot->data, f->slot->size, plane->now + 20000);
+    if (!fuzz_random(f, 8))
+        hf_listen(plane->core, own, 0, 0, fuzz_random(f, 2) ? 3 : 0, plane->now, plane->now + fuzz_random(f, 100000));
+    if (hf_heard(plane->core, listed, BATCH) == 1)
+        hf_observe(plane->core, own, plane->now, &seen, packets);
+    return 0;
+}
+
 /* What a build with sanitizers has to notice, so that tests can see that it does. */
 static int too_far(const fuzz *f) { return f->slot->data[f->slot->size]; }
 static int overflow(const fuzz *f) { return f->slot->size + INT_MAX; }
@@ -57,6 +81,8 @@ static int read_one(fuzz *f, int which)
         return read_dependency(f);
     case FUZZ_RED:
         return read_red(f);
+    case FUZZ_FEEDBACK:
+        return read_feedback(f);
     case FUZZ_TOO_FAR:
         return too_far(f);
     default:

@@ -1,4 +1,4 @@
-"""Random transport-wide feedback on two forwarding planes: paths that are calm, fill up, empty, lose and lie."""
+"""Random transport-wide feedback on two forwarding planes, of paths that fill up, empty, lose and lie."""
 
 from __future__ import annotations
 

@@ -13,14 +13,15 @@ from random import Random
 
 from rtc import _fanout
 from rtc.errors import PacketError
-from rtc.fanout import Codec, StreamPlan
+from rtc.fanout import MAX_DATAGRAM, Codec, StreamPlan
 from rtc.rtp import RtpPacket
+from rtc.transport_feedback import TransportFeedback
 from tests.rtc import sanitized
 from tests.rtc.fanout_changes import ALL_IDS
 from tests.rtc.fanout_sources import RTX_TYPES, TYPES, Source
 
 #: In the order of the kernel's (rtc/_fanout/fuzz.c).
-PARSERS = ("rtp", "vp8", "h264", "vp9", "av1", "dependency", "red", "srtp", "srtcp", "call")
+PARSERS = ("rtp", "vp8", "h264", "vp9", "av1", "dependency", "red", "feedback", "srtp", "srtcp", "call")
 #: What only a build with sanitizers notices, to see that it does.
 BROKEN = ("too-far", "overflow")
 #: Changes between two lines of the log; fewer find the seed of a crash sooner again, more are faster.
@@ -50,6 +51,22 @@ def reports(random: Random) -> Iterable[bytes]:
             yield bytes((0x80 | random.randrange(32), kind)) + random.randbytes(6 + size)
 
 
+def feedback(random: Random) -> Iterable[bytes]:
+    """Of all shapes: whole, with losses, with small and large deltas, several in a datagram."""
+    for n in range(60):
+        data = b""
+        for _ in range(random.choice((1, 1, 2))):
+            time, arrivals = 0, []
+            for _ in range(random.choice((1, 7, 14, 60, 300))):
+                time += random.choice((0, 1, 4, 200, 3000)) if n % 3 else 4
+                arrivals.append(None if n % 2 and random.random() < 0.2 else time)
+            arrivals[-1] = time
+            data += TransportFeedback(
+                1, 2, random.randrange(2000), random.randrange(400), n, tuple(arrivals)
+            ).serialize()
+        yield data[:MAX_DATAGRAM]
+
+
 def samples(seed: int) -> dict[str, list[bytes]]:
     """For each reader."""
     random = Random(seed)
@@ -71,6 +88,7 @@ def samples(seed: int) -> dict[str, list[bytes]]:
         "rtp": [data[:300] for data in whole],
         **by_name,
         "dependency": descriptors,
+        "feedback": list(feedback(random)),
         "srtp": whole,
         "srtcp": list(reports(random)),
         "call": whole,

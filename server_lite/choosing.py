@@ -107,7 +107,7 @@ class Chooser:
         if now - path.looked < ESTIMATE_US:
             return
         path.looked = now
-        path.downlink.tick(path.wanted, now)
+        path.downlink.tick(path.wanted, now, doubted=path.allocator.doubts(now / 1e6))
         if path.due:
             self.choose(path, now)
         elif path.downlink.budget < path.used or (

@@ -183,6 +183,10 @@ class Allocator:
             self._again_at = now  # a grace ends with time
         return self._result
 
+    def doubts(self, now: float) -> bool:
+        """Whether going up was a mistake, so that only SURE is enough."""
+        return not self._patience.is_over(now)
+
     def dump(self) -> dict[str, object]:
         """For diagnosis."""
         return {

@@ -32,7 +32,7 @@ BEARABLE: Final = 1.3
 #: before. A lower part shows less than the path carries for a second or two, a higher one goes down in two
 #: steps, with a key frame from the sender for each. A lower floor pauses the smallest picture, which would
 #: have passed.
-COLLAPSED: Final = 1.8
+COLLAPSED: Final = 1.5
 HASTE: Final = 0.5
 HASTE_FLOOR: Final = 300_000
 #: While nothing is to be added (Downlink.holds), the budget is what is used by this factor: less than it
@@ -107,7 +107,7 @@ class Chooser:
         if now - path.looked < ESTIMATE_US:
             return
         path.looked = now
-        path.downlink.tick(path.wanted, now)
+        path.downlink.tick(path.wanted, now, doubted=path.allocator.doubts(now / 1e6))
         if path.due:
             self.choose(path, now)
         elif path.downlink.budget < path.used or (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rtc.fanout import Codec, DestinationPlan, Fanout
+from rtc.fanout import HISTORY_PACKETS, Codec, DestinationPlan, Fanout
 from server_lite.negotiation import ConsumerPlan
 from server_lite.repairs import Repairs
 
@@ -113,11 +113,14 @@ class Consumer:
             self.aim(None)
 
     def worth_repairing(self, lost: tuple[int, ...], now: int) -> tuple[int, ...]:
-        """Those numbers of `lost` that the receiver has any use for."""
+        """Those numbers of `lost` that were sent and that the receiver has any use for."""
+        state = self.plane.destination_state(self.destination)
+        newest, count = state.last_sequence, min(state.packets, HISTORY_PACKETS)
+        sent = tuple(number for number in lost if (newest - number) & 0xFFFF < count)
         last, since = self._given_up
         if now - since >= FORGOTTEN_US:
-            return lost
-        return tuple(number for number in lost if 0 < (number - last) & 0xFFFF < 0x8000)
+            return sent
+        return tuple(number for number in sent if 0 < (number - last) & 0xFFFF < 0x8000)
 
     def went_over(self) -> None:
         """The key frame of what was aimed at has passed."""

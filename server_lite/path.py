@@ -35,9 +35,10 @@ ESTIMATE_US: Final = 50_000
 #: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
 CALM_US: Final = 500_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
-#: that (allocation.MARGIN, and SURE after a mistake). Lower ends with an estimate that is enough and a
-#: picture that stays low.
-PROBED: Final = 1.4
+#: that (allocation.MARGIN, and SURE after a mistake: DOUBTED). Lower ends with an estimate that is enough and
+#: a picture that stays low; higher probes paths on which all is well.
+PROBED: Final = 1.2
+DOUBTED: Final = 1.4
 #: Microseconds without feedback after which it is looked up whether any is due. Shorter costs CPU.
 UNHEARD_US: Final = 700_000
 #: bit/s tried, and at which packets leave, for TRIAL_US microseconds where no picture flows that could be
@@ -170,12 +171,13 @@ class Downlink:
             self._counted = now, octets
         self.estimator.remb(bitrate, now, self._flowing)
 
-    def tick(self, wanted: float, now: int) -> None:
-        """Paces, and probes where more than the estimate is `wanted` (bit/s)."""
+    def tick(self, wanted: float, now: int, *, doubted: bool = False) -> None:
+        """Paces, and probes where more than the estimate is `wanted` (bit/s). `doubted`: as much was given
+        before, in vain."""
         if not self.agreed:
             return
         self._watch(now)
-        estimator, self._wanted = self.estimator, int(wanted * PROBED)
+        estimator, self._wanted = self.estimator, int(wanted * (DOUBTED if doubted else PROBED))
         estimator.tick(now)
         probe = estimator.probe(now, self._wanted)
         pace = estimator.pacing_rate  # while a probe is being sent, that of the probe

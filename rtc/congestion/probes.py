@@ -31,7 +31,7 @@ ENOUGH: Final = 0.95
 #: Microseconds between probes when less than half of what is wanted is there, and when it is more. Lower
 #: recovers sooner and costs a narrow path that many more bursts.
 FAR_INTERVAL: Final = 2_000_000
-NEAR_INTERVAL: Final = 5_000_000
+NEAR_INTERVAL: Final = 3_000_000
 #: Microseconds until the next one behind a probe that did not pass, and yet showed more than there was by the
 #: factor PROGRESS: it may have been disturbed. Lower asks a path again that has just become full.
 DISTURBED_INTERVAL: Final = 300_000
@@ -229,7 +229,10 @@ class Probes:
         """Gives up a probe that nobody acknowledged."""
         cluster = self._cluster
         if cluster is not None and now > cluster.until + rtt + PATIENCE:
-            self._cluster, self._following = None, False
+            self._cluster, self._following = None, self._repeats > 0
             if cluster.arrived:
                 self._longer = min(2 * self._longer, MAX_LONGER)
+            if self._repeats:
+                self._next = min(self._next, now + DISTURBED_INTERVAL)
+                self._repeats -= 1
             self.failed += 1

@@ -130,6 +130,24 @@ def test_behind_one_that_passed_a_few_that_did_not_are_repeated_soon() -> None:
     assert not probes.climbing
 
 
+def test_one_that_shows_nothing_is_repeated_soon_in_a_climb_and_not_else() -> None:
+    for climbs, wait in ((True, 300 * MS), (False, 1200 * MS)):
+        probes = Probes()
+        if climbs:
+            assert climb(probes, 1.0, S)
+        assert probes.start(1_000_000, 10_000_000, 30_000_000, S + 110 * MS) is not None
+        lost = next(now for now in range(S + 110 * MS, 5 * S, 10 * MS) if not expires(probes, now))
+        assert probes.climbing == climbs
+        sent = next(now for now in range(lost, 9 * S, 10 * MS) if climb(probes, 1.0, now))
+        assert abs(sent - lost - wait) < 150 * MS
+
+
+def expires(probes: Probes, now: int) -> bool:
+    """Whether the probe under way is still waited for at `now`."""
+    probes.expire(50 * MS, now)
+    return probes.outstanding is not None
+
+
 def test_a_cut_ends_the_climb() -> None:
     probes = Probes()
     assert climb(probes, 1.0, S)

@@ -18,6 +18,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "first-call": ("bench.first_call", "a whole call: join time, pixel to pixel, CPU of client and server"),
     "packets": ("bench.packets", "parse, write and rewrite RTP and RTCP packets"),
     "sfu": ("bench.sfu", "CPU of the server per forwarded packet, beside other servers and the floor"),
+    "attacks": ("bench.attacks", "what attacks cost the server, and what others notice of them"),
     "media-costs": ("bench.media_costs", "encode, decode, mix and paint, per picture and per sound frame"),
 }
 

@@ -19,6 +19,8 @@ from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
+from rtc.observation import Attention, Observation
+
 #: Datagrams of one `receive`. More share the cost of a call; fewer keep the others waiting less.
 BATCH: Final = 64
 #: Bytes of the largest datagram that is taken; longer ones are counted and dropped.
@@ -36,6 +38,9 @@ REPAIRS_PER_SECOND: Final = 400
 PACER_PACKETS: Final = 400
 #: Microseconds of its rate that a peer may be ahead. More means longer bursts, less means waiting for a tick.
 PACER_BURST: Final = 10_000
+#: Microseconds for which a packet may wait for its turn; then it is dropped, and is there to be repaired.
+#: More carries larger key frames over a slow link, and makes the picture as much later.
+PACER_AGE: Final = 300_000
 #: Records of arrivals and of what was sent that are kept for transport-wide feedback, of each peer.
 ARRIVALS: Final = 4096
 SENT_PACKETS: Final = 8192
@@ -60,6 +65,11 @@ class Profile(IntEnum):
     @property
     def key_bytes(self) -> int:
         return 32 if self is Profile.AES_256_GCM else 16
+
+    @property
+    def tag_bytes(self) -> int:
+        """What sealing adds to a packet of RTP."""
+        return 10 if self is Profile.AES_128_CM_SHA1_80 else 16
 
     @property
     def salt_bytes(self) -> int:
@@ -142,6 +152,7 @@ class DestinationState(NamedTuple):
     last_timestamp: int  # as sent
     repairs: int
     dropped: int  # of its stream, but not for this receiver: a layer, or too old
+    last_sequence: int  # the highest number as sent, 0 before the first
 
 
 class SentPacket(NamedTuple):
@@ -312,6 +323,20 @@ class Fanout(Protocol):
     def sent(self, peer: int, first: int, count: int) -> list[SentPacket | None]:
         """What was sent under `count` transport-wide numbers from `first` (16 bits) on."""
 
+    # Transport-wide feedback is taken by `receive` and `deliver`; it makes no record.
+
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        """Takes feedback of the peer that came with other RTCP. ValueError where it is none."""
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        """When `heard` is to tell of the peer; at first, of each feedback."""
+
+    def heard(self) -> list[int]:
+        """Peers whose feedback is to be looked at by `observe`, each once."""
+
+    def observe(self, peer: int, now: int) -> Observation:
+        """What feedback of the peer told since the last call."""
+
     def stream_statistics(self, stream: int) -> StreamStatistics: ...
 
     def destination_state(self, destination: int) -> DestinationState: ...
@@ -322,7 +347,7 @@ class Fanout(Protocol):
     def close(self) -> None: ...
 
 
-#: received, sent: datagrams. The others: what was dropped, and why.
+#: received, sent: datagrams; feedback: packets of it that were taken. The others: what was dropped, and why.
 COUNTERS: Final = (
     "received",
     "sent",
@@ -338,9 +363,17 @@ COUNTERS: Final = (
     "strangers",
     "others",
     "pacer-full",
+    "pacer-late",
     "send-buffer-full",
     "unreachable",
     "unsendable",
     "received-octets",
     "sent-octets",
+    "feedback",
+    "feedback-flood",
+)
+
+#: Those of them that count what was not dropped.
+TAKEN: Final = frozenset(
+    ("received", "sent", "forwarded", "repairs", "probes", "received-octets", "sent-octets", "feedback")
 )

@@ -16,11 +16,12 @@ from rtc.fanout import (
 )
 from rtc.fanout_extensions import ExtensionWriter
 from rtc.fanout_layers import LayerFilter
+from rtc.fanout_outgoing import Outgoing
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
+from rtc.fanout_red import primary
 from rtc.packet_reader import NO_LEVEL, Packet, red_with_type
 from rtc.rewrite import Rewritten, StreamRewriter
-from rtc.rtp import HEADER
 
 _EMPTY: Final = int(Flag.EMPTY)
 _UNNUMBERED: Final = int(Flag.EMPTY | Flag.REPAIRED)
@@ -29,6 +30,7 @@ _MARKER: Final = int(Flag.MARKER)
 _VOICE: Final = int(Flag.VOICE)
 _VP8: Final = int(Codec.VP8)
 _RED: Final = int(Codec.RED)
+_OPAQUE: Final = int(Codec.OPAQUE)
 
 #: A packet of padding only: 254 zeros and their number with itself (RFC 3550 section 5.1).
 _PADDING: Final = bytes(254) + b"\xff"
@@ -113,7 +115,9 @@ class Destination:
     def forward(self, packet: Packet, stream: Stream, now: int) -> None:
         """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here."""
         rewriter, flags = self._rewriter, packet.flags
-        types = self._types.get(packet.codec)
+        types, sound = self._types.get(packet.codec), None
+        if types is None and packet.codec == _RED:
+            types, sound = self._without_redundancy(packet, stream)
         if types is None or flags & _EMPTY:
             if self.current is stream and flags & _UNNUMBERED != _UNNUMBERED:
                 rewriter.drop(packet.sequence)
@@ -148,27 +152,41 @@ class Destination:
         self._rtx_type = types[1]
         if plan.video and plan.rtx_ssrc:
             self._remember(Sent(stream.peer, stream.peer.keep(packet), now, marker, numbers))
-        self._send(packet, numbers, types[0] | marker, now)
+        payload = self._payload(packet, numbers) if sound is None else sound
+        self._send(packet, numbers, types[0] | marker, payload, now)
 
-    def _send(self, packet: Packet, numbers: Rewritten, second: int, now: int) -> None:
-        peer, extensions = self.peer, self._extensions
+    def _without_redundancy(
+        self, packet: Packet, stream: Stream
+    ) -> tuple[tuple[int, int] | None, bytes | None]:
+        """Types and payload for a receiver that knows Opus, but not RED."""
+        if self.plan.video or _OPAQUE not in self._types:
+            return None, None
+        found = primary(packet.payload)
+        if found is None or stream.plan.codecs.get(found[0]) != _OPAQUE:
+            return None, None
+        return self._types[_OPAQUE], found[1]
+
+    def _send(self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int) -> None:
         level = packet.level
         if level == NO_LEVEL:
             level = -1
         elif packet.flags & _VOICE:
             level |= 0x80
-        block = extensions.block(level, peer.next_number, now, _descriptor(packet, numbers))
-        plain = (
-            HEADER.pack(
-                0x90 if block else 0x80, second, numbers.sequence_number, numbers.timestamp, self.plan.ssrc
-            )
-            + block
-            + self._payload(packet, numbers)
+        outgoing = Outgoing(
+            0x80,
+            second,
+            numbers.sequence_number,
+            numbers.timestamp,
+            self.plan.ssrc,
+            self._extensions,
+            level,
+            _descriptor(packet, numbers),
+            payload,
         )
-        send = self._output.paced_rtp if self.plan.video else self._output.rtp
-        if send(peer, plain, now, numbered=extensions.numbered):
+        send = self._output.paced if self.plan.video else self._output.send
+        if send(self.peer, outgoing, now):
             self._packets += 1
-            self._octets += len(packet.payload)
+            self._octets += len(payload)
             self._output.counters["forwarded"] += 1
 
     def _payload(self, packet: Packet, numbers: Rewritten) -> bytes:
@@ -267,18 +285,19 @@ class Destination:
         cluster: int,
         descriptor: bytes = b"",
     ) -> int:
-        block = self._extensions.block(-1, self.peer.next_number, now, descriptor)
-        head = HEADER.pack(
-            first | 0x10 if block else first, second, self._rtx_sequence, timestamp, self.plan.rtx_ssrc
+        outgoing = Outgoing(
+            first,
+            second,
+            self._rtx_sequence,
+            timestamp,
+            self.plan.rtx_ssrc,
+            self._extensions,
+            -1,
+            descriptor,
+            payload,
+            cluster,
         )
-        size = self._output.paced_rtp(
-            self.peer,
-            head + block + payload,
-            now,
-            numbered=self._extensions.numbered,
-            first=True,
-            cluster=cluster,
-        )
+        size = self._output.paced(self.peer, outgoing, now, first=True)
         if size:
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         return size
@@ -293,6 +312,7 @@ class Destination:
             self._rewriter.last_timestamp,
             self._repairs,
             self._dropped,
+            self._rewriter.last_sequence_number,
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from rtc.fanout import COUNTERS
-from rtc.fanout_peer import Peer, Waiting
+from rtc.fanout import COUNTERS, MAX_DATAGRAM
+from rtc.fanout_outgoing import Outgoing
+from rtc.fanout_peer import Peer
 from rtc.fanout_socket import Datagram, Sockets, is_sockaddr
 
 #: Datagrams that wait for a socket which takes no more: 4,096 are 50 ms of 800 Mbit/s. More bridge a longer
@@ -26,40 +27,42 @@ class Output:
         self._taken: list[Datagram] = []
         self._waiting: dict[Peer, None] = {}  # in the order in which they began to wait
 
-    def rtp(self, peer: Peer, plain: bytes, now: int, *, numbered: bool) -> int:
-        """Seals a packet that never waits; bytes of the datagram, 0 when it was dropped.
-
-        numbered: it bears `peer.next_number`, which is then used up.
-        """
+    def rtp(self, peer: Peer, plain: bytes, now: int) -> int:
+        """Seals a packet as it is and sends it at once; bytes of the datagram, 0 when it was dropped."""
         data = self._seal(peer, plain)
         if data is None:
             return 0
-        if numbered:
-            peer.note_sealed(now, len(data), 0)
         peer.pacer.count(len(data), now)
         self.queue(peer.address, data)
         return len(data)
 
-    def paced_rtp(
-        self, peer: Peer, plain: bytes, now: int, *, numbered: bool, first: bool = False, cluster: int = 0
-    ) -> int:
-        """The same for video: it waits if it must, before the media that waits if `first`."""
-        pacer = peer.pacer
-        passes = pacer.passes(now)
-        if not passes and pacer.full:
-            self.counters["pacer-full"] += 1
-            return 0
-        data = self._seal(peer, plain)
+    def send(self, peer: Peer, packet: Outgoing, now: int) -> int:
+        """The same with a transport-wide number, which is then used up, and the time of sending."""
+        data = self._seal(peer, packet.plain(peer.next_number, now))
         if data is None:
             return 0
         size = len(data)
-        number = peer.note_sealed(now if passes else -1, size, cluster) if numbered else -1
-        if passes:
-            pacer.count(size, now)
-            self.queue(peer.address, data)
-        else:
-            pacer.wait(size, Waiting(data, number), first=first)
-            self._waiting[peer] = None
+        if packet.extensions.numbered:
+            peer.note_sent(now, size, packet.cluster)
+        peer.pacer.count(size, now)
+        self.queue(peer.address, data)
+        return size
+
+    def paced(self, peer: Peer, packet: Outgoing, now: int, *, first: bool = False) -> int:
+        """The same for video: it waits if it must, before the media that waits if `first`. Bytes of the
+        datagram that it is or will be."""
+        pacer = peer.pacer
+        if pacer.passes(now):
+            return self.send(peer, packet, now)
+        if pacer.full:
+            self.counters["pacer-full"] += 1
+            return 0
+        size = len(packet.plain(0, now)) + peer.tag
+        if peer.sending is None or size > MAX_DATAGRAM:
+            self.counters["unsendable"] += 1
+            return 0
+        pacer.wait(packet, now, first=first)
+        self._waiting[peer] = None
         return size
 
     def rtcp(self, peer: Peer, plain: bytes, now: int) -> None:
@@ -86,10 +89,12 @@ class Output:
     def flush(self, sockets: Sockets, fd: int, now: int) -> int:
         """Lets pass what is due, and sends what is ready; how many datagrams are left over."""
         for peer in list(self._waiting):
-            while (packet := peer.pacer.pop(now)) is not None:
-                peer.note_passed(packet.number, now)
-                self.queue(peer.address, packet.data)
-            if not len(peer.pacer):
+            pacer = peer.pacer
+            while (packet := pacer.pop(now)) is not None:
+                self.send(peer, packet, now)
+            self.counters["pacer-late"] += pacer.late
+            pacer.late = 0
+            if not len(pacer):
                 del self._waiting[peer]
         ready, counters = self._ready, self.counters
         if not ready:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rtc import dependency_descriptor
+from rtc.congestion.observer import PathObserver
 from rtc.dependency_descriptor import Structure
 from rtc.errors import PacketError
 from rtc.fanout import (
@@ -19,6 +20,8 @@ from rtc.fanout import (
     StreamPlan,
     StreamStatistics,
 )
+from rtc.fanout_outgoing import Outgoing
+from rtc.observation import FEEDBACKS_PER_SECOND
 from rtc.pacer import Pacer
 from rtc.packet_reader import Packet, become_original, read_payload
 from rtc.srtp_session import Session
@@ -52,13 +55,6 @@ class Bucket:
         return True
 
 
-class Waiting(NamedTuple):
-    """A sealed packet that waits for its turn."""
-
-    data: bytes
-    number: int  # transport-wide, -1 for none
-
-
 class Peer:
     """One encrypted path: keys, address, numbers, what waits for it and what it sent lately."""
 
@@ -69,15 +65,18 @@ class Peer:
         "cache",
         "cache_count",
         "destinations",
+        "feedbacks",
         "handle",
         "ids",
         "next_number",
+        "observer",
         "others",
         "pacer",
         "receiving",
         "sending",
         "ssrcs",
         "streams",
+        "tag",
         "unlocked",
     )
 
@@ -87,9 +86,10 @@ class Peer:
         self.address = b""
         self.receiving: Session | None = None
         self.sending: Session | None = None
+        self.tag = 0  # bytes that sealing adds
         self.unlocked: set[int] = set()  # SSRCs that authenticated
         self.others: Final = others
-        self.pacer: Final[Pacer[Waiting]] = Pacer()
+        self.pacer: Final[Pacer[Outgoing]] = Pacer()
         self.ssrcs: Final[dict[int, Stream]] = {}  # media and repair
         self.streams: Final[dict[int, Stream]] = {}
         self.destinations: Final[dict[int, Destination]] = {}
@@ -97,7 +97,9 @@ class Peer:
         self.cache: Final[list[Packet | None]] = [None] * CACHE_PACKETS
         self.cache_count = 0  # ever put in
         self.next_number = 0  # transport-wide
-        # By number modulo SENT_PACKETS: number, time (-1 while it waits), size, cluster.
+        self.feedbacks: Final = Bucket(FEEDBACKS_PER_SECOND)
+        self.observer: Final = PathObserver()
+        # By number modulo SENT_PACKETS: number, time, size, cluster.
         self._sent: dict[int, tuple[int, int, int, int]] = {}
 
     def keep(self, packet: Packet) -> int:
@@ -116,22 +118,16 @@ class Peer:
         """The peer goes: nothing of what it sent is repaired any more."""
         self.cache[:] = [None] * CACHE_PACKETS
 
-    def note_sealed(self, time: int, size: int, cluster: int) -> int:
-        """A packet took the next transport-wide number, and passed at `time` unless that is -1."""
+    def note_sent(self, time: int, size: int, cluster: int) -> None:
+        """A packet took the next transport-wide number and left."""
         number = self.next_number
         self._sent[number % SENT_PACKETS] = number, time, size, cluster
         self.next_number = (number + 1) & 0xFFFF
-        return number
-
-    def note_passed(self, number: int, now: int) -> None:
-        entry = self._sent.get(number % SENT_PACKETS)
-        if entry is not None and entry[0] == number:
-            self._sent[number % SENT_PACKETS] = number, now, entry[2], entry[3]
 
     def sent(self, number: int) -> SentPacket | None:
-        """What passed under that number (16 bits), None where it waits or is too long ago."""
+        """What left under that number (16 bits), None where nothing has yet or it is too long ago."""
         entry = self._sent.get(number % SENT_PACKETS)
-        return SentPacket(*entry[1:]) if entry is not None and entry[0] == number and entry[1] >= 0 else None
+        return SentPacket(*entry[1:]) if entry is not None and entry[0] == number else None
 
 
 class Stream:

@@ -7,7 +7,6 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from itertools import count
 from typing import Final
 
@@ -30,10 +29,13 @@ from rtc.fanout import (
     StreamStatistics,
 )
 from rtc.fanout_destination import Destination
+from rtc.fanout_feedback import Feedback
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
+from rtc.fanout_plans import check_address, check_destination, check_ids, check_pace, check_ssrc, check_stream
 from rtc.fanout_socket import Sockets
 from rtc.handles import Table
+from rtc.observation import Attention, Observation
 from rtc.packet_reader import Packet, has_room, read_header
 from rtc.srtp_session import ClearSession, SrtpSession
 
@@ -54,6 +56,7 @@ class PythonFanout:
         self._batch: list[Packet] = []
         self._output: Final = Output()
         self._counters: Final = self._output.counters
+        self._feedback: Final = Feedback(self._counters)
         self._sockets: Final = Sockets()
 
     # Peers.
@@ -70,18 +73,18 @@ class PythonFanout:
         sending = SrtpSession(profile, send, inbound=False)
         if not self._clear:
             entry.receiving, entry.sending = receiving, sending
+            entry.tag = profile.tag_bytes
         entry.unlocked.clear()
 
     def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
         entry = self._peers.get(peer)
-        if not all(0 <= identity <= 255 for identity in astuple(ids)):
-            raise ValueError("an extension's id is 0 to 255")
+        check_ids(ids)
         entry.ids = ids
         for destination in entry.destinations.values():
             destination.lay_out()
 
     def route(self, address: bytes, peer: int) -> None:
-        _check_address(address)
+        check_address(address)
         if peer == -1:
             self._routes.pop(address, None)
         else:
@@ -89,12 +92,11 @@ class PythonFanout:
 
     def set_address(self, peer: int, address: bytes) -> None:
         if address:
-            _check_address(address)
+            check_address(address)
         self._peers.get(peer).address = address
 
     def set_pace(self, peer: int, rate: int) -> None:
-        if rate < 0:
-            raise ValueError("a rate is not below 0")
+        check_pace(rate)
         self._peers.get(peer).pacer.rate = rate
 
     def close_peer(self, peer: int) -> None:
@@ -105,6 +107,7 @@ class PythonFanout:
             self.close_destination(destination)
         for address in [address for address, owner in self._routes.items() if owner is entry]:
             del self._routes[address]
+        self._feedback.forget(peer)
         self._output.forget(entry)
         entry.forget()
         self._peers.pop(peer)
@@ -113,10 +116,9 @@ class PythonFanout:
 
     def open_stream(self, peer: int, plan: StreamPlan) -> int:
         entry = self._peers.get(peer)
+        check_stream(plan)
         if plan.ssrc in entry.ssrcs or (plan.rtx_ssrc and plan.rtx_ssrc in entry.ssrcs):
             raise ValueError("the SSRC is that of another stream")
-        if plan.ssrc == plan.rtx_ssrc:
-            raise ValueError("a repair SSRC is another one")
         stream = Stream(self._streams.next(), entry, plan)
         entry.ssrcs[plan.ssrc] = stream
         if plan.rtx_ssrc:
@@ -126,6 +128,7 @@ class PythonFanout:
 
     def set_repair_ssrc(self, stream: int, rtx_ssrc: int) -> None:
         entry = self._streams.get(stream)
+        check_ssrc(rtx_ssrc)
         ssrcs = entry.peer.ssrcs
         if rtx_ssrc == entry.rtx_ssrc:
             return
@@ -157,9 +160,8 @@ class PythonFanout:
                 packet.stream = -1
 
     def open_destination(self, peer: int, plan: DestinationPlan) -> int:
-        if len(plan.mid) > 255:
-            raise ValueError("a mid has at most 255 bytes")
         entry = self._peers.get(peer)
+        check_destination(plan)
         destination = Destination(self._destinations.next(), entry, plan, self._output)
         entry.destinations[destination.handle] = destination
         return self._destinations.put(destination)
@@ -183,7 +185,7 @@ class PythonFanout:
         return self._take_in(self._sockets.receive(fd), now)
 
     def deliver(self, data: bytes, address: bytes, now: int) -> Sequence[Record]:
-        _check_address(address)
+        check_address(address)
         return self._take_in([(address, data)], now)
 
     def adopt(self, index: int, stream: int, now: int) -> Record:
@@ -214,13 +216,14 @@ class PythonFanout:
         for address, data in datagrams:
             packet = self._read(data, address, now)
             if isinstance(packet, str):
-                self._counters[packet] += 1
+                if packet:
+                    self._counters[packet] += 1
             else:
                 batch.append(packet)
         return [packet.record() for packet in batch]
 
     def _read(self, data: bytes, address: bytes, now: int) -> Packet | str:
-        """The packet, or the name of the counter for what is dropped."""
+        """The packet, or the name of the counter for what is dropped, "" for what is done with."""
         if not data:
             return "malformed"
         if len(data) > MAX_DATAGRAM:
@@ -254,7 +257,7 @@ class PythonFanout:
             peer.unlocked.add(ssrc)
         packet = Packet(Kind.RTCP if rtcp else Kind.RTP, opened, address, peer.handle)
         if rtcp:
-            return packet
+            return self._read_rtcp(packet, peer, now)
         try:
             read_header(packet, peer.ids)
             if packet.transport_wide is not None:
@@ -265,6 +268,12 @@ class PythonFanout:
         except PacketError:
             return "malformed"
         return packet
+
+    def _read_rtcp(self, packet: Packet, peer: Peer, now: int) -> Packet | str:
+        try:
+            return "" if self._feedback.take(peer, packet.data, now) else packet
+        except PacketError:
+            return "malformed"
 
     # Packets out.
 
@@ -319,7 +328,7 @@ class PythonFanout:
         return packets
 
     def send_rtp(self, peer: int, packet: bytes, now: int) -> None:
-        self._output.rtp(self._peers.get(peer), packet, now, numbered=False)
+        self._output.rtp(self._peers.get(peer), packet, now)
 
     def send_rtcp(self, peer: int, packet: bytes, now: int) -> None:
         self._output.rtcp(self._peers.get(peer), packet, now)
@@ -328,7 +337,7 @@ class PythonFanout:
         self._send(self._peers.get(peer).address, data)
 
     def send_to(self, address: bytes, data: bytes) -> None:
-        _check_address(address)
+        check_address(address)
         self._send(address, data)
 
     def _send(self, address: bytes, data: bytes) -> None:
@@ -360,6 +369,19 @@ class PythonFanout:
         entry = self._peers.get(peer)
         return [entry.sent((first + index) & 0xFFFF) for index in range(count)]
 
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        if not self._feedback.take(self._peers.get(peer), packet, now):
+            raise ValueError("this is no transport-wide feedback")
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        self._peers.get(peer).observer.listen(attention)
+
+    def heard(self) -> list[int]:
+        return self._feedback.heard()
+
+    def observe(self, peer: int, now: int) -> Observation:
+        return self._peers.get(peer).observer.observe(now)
+
     def stream_statistics(self, stream: int) -> StreamStatistics:
         return self._streams.get(stream).statistics
 
@@ -372,8 +394,3 @@ class PythonFanout:
     def close(self) -> None:
         self._sockets.close()
         self._batch = []
-
-
-def _check_address(address: bytes) -> None:
-    if not 1 <= len(address) <= 32:
-        raise ValueError("an address has 1 to 32 bytes")

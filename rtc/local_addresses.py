@@ -6,6 +6,15 @@ import ipaddress
 import socket
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an address and not a name, which would have to be asked for."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def local_addresses_towards(hosts: list[str]) -> list[str]:
     """Our addresses from which the system would reach `hosts`, without sending anything."""
     found: list[str] = []

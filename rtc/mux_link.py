@@ -45,6 +45,9 @@ class MuxLink:
         self._mux = mux
         self.peer = peer
         self.ufrag, self.password = ufrag, password
+        #: User fragment and password of the peer. While they are not known its addresses cannot be proven,
+        #: and a check alone is believed.
+        self.remote: tuple[str, str] | None = None
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING_DATAGRAMS + 1)
         self._ready = asyncio.Event()
         self._closed = False
@@ -57,6 +60,8 @@ class MuxLink:
         self.media_sink: Callable[[Record, int, int], int] | None = None
         #: Takes decrypted RTCP.
         self.rtcp_sink: Callable[[bytes, int], None] | None = None
+        #: Hears at what time there is something in the feedback that the plane gathers.
+        self.feedback_sink: Callable[[int], None] | None = None
 
     @property
     def mux(self) -> UdpMux:
@@ -113,18 +118,22 @@ class MuxLink:
             self._mux.fanout.set_address(self.peer, address)
         self._ready.set()
 
+    def unheard(self) -> None:
+        """No check came for so long that nothing may be sent there any more; the next one changes that."""
+        self.address = None
+        self._mux.fanout.set_address(self.peer, b"")
+
     def lost(self, address: bytes) -> None:
         """Another peer has proven that it is at `address` now."""
         self.addresses.pop(address, None)
         if self.address == address:
-            self.address = None
-            self._mux.fanout.set_address(self.peer, b"")
+            self.unheard()
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self.media_sink = self.rtcp_sink = None
+        self.media_sink = self.rtcp_sink = self.feedback_sink = None
         self._mux.forget(self)
         self._ready.set()
         self._waiting.put_nowait(None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-from rtc.fanout import PACER_BURST, PACER_PACKETS
+from rtc.fanout import PACER_AGE, PACER_BURST, PACER_PACKETS
 
 T = TypeVar("T")
 
@@ -16,12 +16,14 @@ T = TypeVar("T")
 class Pacer(Generic[T]):
     """Waiting packets of one peer. rate in bytes a second, 0 without limit; times in microseconds."""
 
-    __slots__ = ("_first", "_second", "rate", "until")
+    __slots__ = ("_first", "_second", "late", "rate", "until")
 
     def __init__(self) -> None:
         self.rate = 0
         self.until = 0
-        self._first: deque[tuple[int, T]] = deque()  # repairs and probes
+        #: How many waited longer than PACER_AGE and were dropped.
+        self.late = 0
+        self._first: deque[tuple[int, T]] = deque()  # repairs and probes, with the time they came
         self._second: deque[tuple[int, T]] = deque()
 
     def __len__(self) -> int:
@@ -43,9 +45,9 @@ class Pacer(Generic[T]):
         if self.rate:
             self.until = max(self.until, now) + size * 1_000_000 // self.rate
 
-    def wait(self, size: int, packet: T, *, first: bool) -> None:
-        """The packet waits; `first`: before the media."""
-        (self._first if first else self._second).append((size, packet))
+    def wait(self, packet: T, now: int, *, first: bool) -> None:
+        """The packet waits from `now` on; `first`: before the media."""
+        (self._first if first else self._second).append((now, packet))
 
     def due(self, now: int) -> int:
         """Microseconds until the next packet passes, -1 when none waits."""
@@ -54,9 +56,11 @@ class Pacer(Generic[T]):
         return 0 if self.rate == 0 else max(0, self.until - now - PACER_BURST)
 
     def pop(self, now: int) -> T | None:
-        """The next packet that passes now, counted; None when none does."""
-        if self.due(now) != 0:
-            return None
-        size, packet = (self._first or self._second).popleft()
-        self.count(size, now)
-        return packet
+        """The next packet that passes now and is not too old, to be counted when it has; None when none
+        does."""
+        while self.due(now) == 0:
+            since, packet = (self._first or self._second).popleft()
+            if now - since <= PACER_AGE:
+                return packet
+            self.late += 1
+        return None

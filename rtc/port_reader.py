@@ -58,13 +58,15 @@ class ReaderPort:
         """What has come at descriptor `fd`, this socket or one connected to a peer of the port."""
         mux = self._mux
         now = mux.now()
+        some = False
         for _ in range(BATCHES):
             records = mux.fanout.receive(fd, now)
-            if records:
-                mux.take_in(records, now)
+            mux.take_in(records, now)
+            some = some or bool(records)
             if len(records) < FULL:
                 break  # the loop says when there is more
-        mux.flush()
+        if some:
+            mux.flush()
 
     def flush(self, now: int) -> Datagrams:
         fanout = self._mux.fanout

@@ -145,6 +145,14 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
     return packets
 
 
+def is_receiver_report(data: bytes) -> bool:
+    """Whether a datagram is one receiver report of blocks alone, as its lengths say."""
+    if len(data) < 8 or data[0] & 0xE0 != 0x80 or data[1] != RECEIVER_REPORT:
+        return False
+    words = data[2] << 8 | data[3]
+    return len(data) == 4 + 4 * words and words == 1 + 6 * (data[0] & 0x1F)
+
+
 def _without_padding(body: bytes, *, last: bool) -> bytes:
     if not last or not body or not 0 < body[-1] <= len(body) or body[-1] % 4:
         raise PacketError("RTCP packet has a padding that lies")

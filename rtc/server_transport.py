@@ -35,8 +35,11 @@ _PROFILES = {
 }
 
 
-class _ServerDtls(RTCDtlsTransport):
-    """Gives the keys to whoever opens and seals, instead of doing it."""
+class ServerDtls(RTCDtlsTransport):
+    """Gives the keys to whoever opens and seals, instead of doing it. In spite of its name for either role.
+
+    `on_keys(profile, client's key, server's key)` is called once, after the peer's certificate was checked.
+    """
 
     on_keys: Callable[[Profile, MasterKey, MasterKey], None]
 
@@ -50,20 +53,21 @@ class _ServerDtls(RTCDtlsTransport):
         profile = _PROFILES[known.openssl_profile]
         size = 2 * (known.key_length + known.salt_length)
         exported = self._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
-        # RFC 5764 section 4.2: the client's key, the server's, then the salts. Here is the server.
-        theirs, ours = (
+        # RFC 5764 section 4.2: the client's key, the server's, then the salts.
+        of_client, of_server = (
             MasterKey(both[: known.key_length], both[known.key_length :])
             for both in (known.get_key_and_salt(exported, 0), known.get_key_and_salt(exported, 1))
         )
-        self.on_keys(profile, theirs, ours)
+        self.on_keys(profile, of_client, of_server)
 
 
 class ServerTransport:
     """A member's path as the server has it: ICE-lite over the one port, DTLS here, media in the plane.
 
     `connect()` once. From then on `on_media(record, index, now)` decides about each packet of RTP (FORWARD or
-    DROP) and `on_rtcp(packet, now)` gets decrypted RTCP; times are microseconds. `on_closed` is called once
-    if the member ends it.
+    DROP), `on_rtcp(packet, now)` gets decrypted RTCP and `on_feedback(now)` hears that there is something in
+    the feedback that the plane gathers; times are microseconds. `on_closed` is called once if the member ends
+    it.
     """
 
     def __init__(
@@ -74,11 +78,13 @@ class ServerTransport:
         *,
         on_media: Callable[[Record, int, int], int],
         on_rtcp: Callable[[bytes, int], None],
+        on_feedback: Callable[[int], None] | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         self._link, self._candidates, self._certificate = link, candidates, certificate
-        self._on_media, self._on_rtcp, self._on_closed = on_media, on_rtcp, on_closed
-        self._dtls: _ServerDtls | None = None
+        self._on_media, self._on_rtcp, self._on_feedback = on_media, on_rtcp, on_feedback
+        self._on_closed = on_closed
+        self._dtls: ServerDtls | None = None
         self._keyed = self._closed = self._silent = False
 
     @property
@@ -111,9 +117,10 @@ class ServerTransport:
 
     async def connect(self, remote: TransportParameters) -> None:
         """Waits for a check, then DTLS, then keys for the plane. Raises ConnectionError with the step."""
+        self._link.remote = remote.ufrag, remote.password
         await self._link.wait_ready(transport.CONNECT_TIMEOUT_S)
         as_ice: Any = self._link  # has what DTLS uses of it
-        dtls = self._dtls = _ServerDtls(as_ice, [self._certificate.value])
+        dtls = self._dtls = ServerDtls(as_ice, [self._certificate.value])
         dtls.on_keys = self._keys
         dtls._set_role("server")
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)
@@ -130,12 +137,13 @@ class ServerTransport:
             return
         self._link.mux.fanout.set_keys(self._link.peer, profile, theirs, ours)
         self._link.media_sink, self._link.rtcp_sink = self._on_media, self._on_rtcp
+        self._link.feedback_sink = self._on_feedback
         self._keyed = True
 
     def silence(self) -> None:
         """From now on nothing of it is handed over."""
         self._silent = True
-        self._link.media_sink = self._link.rtcp_sink = None
+        self._link.media_sink = self._link.rtcp_sink = self._link.feedback_sink = None
 
     def data_channels(self, on_channel: Callable[[RTCDataChannel], None] | None = None) -> DataChannels:
         """SCTP over this path; call once on each end, after `connect`."""

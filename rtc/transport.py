@@ -6,13 +6,15 @@ What is used of their private names is listed here and pinned by tests/rtc/test_
 - `RTCDtlsTransport`: `_recv`/`_send`/`role`/`state` of the ICE object, `_set_role`, `_rx_srtp`, `_tx_srtp`,
   `_setup_srtp`, `_handle_rtp_data(data, arrival_time_ms)`, `_handle_rtcp_data(data)`, `_ssl`
 - `RTCIceGatherer._connection` (an aioice `Connection`): `get_component_candidates`, `_local_candidates`,
-  `_local_candidates_start`, `_local_candidates_end`, `_nominated`, `ice_controlling`, `remote_is_lite`
+  `_local_candidates_start`, `_local_candidates_end`, `_protocols`, `_nominated`, `ice_controlling`,
+  `remote_is_lite`
 - aioice `StunProtocol.transport`, and that asyncio and uvloop look up `datagram_received` for each datagram
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,12 +27,18 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDt
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
-from rtc.local_addresses import local_addresses_towards
+from rtc.local_addresses import is_address, local_addresses_towards
 from rtc.sdp import Candidate, TransportParameters
+from rtc.tasks import end_tasks
+
+log = logging.getLogger(__name__)
 
 #: Seconds for the first connectivity check, and for the DTLS handshake. More waits for very slow networks,
 #: less frees the place of a peer that never comes sooner.
 CONNECT_TIMEOUT_S = 15.0
+#: Seconds for a `connect` under way to end when the path is closed, and for sockets to send what they still
+#: have. Less tears them before the goodbye is out where the network takes nothing.
+CLOSE_TIMEOUT_S = 1.0
 
 #: Takes decrypted RTP or RTCP and the monotonic time of its arrival in seconds.
 PacketSink = Callable[[bytes, float], None]
@@ -91,6 +99,8 @@ class ClientLink:
         self._ice = RTCIceTransport(self._gatherer)
         own = self._gatherer.getLocalParameters()
         self.ufrag, self.password = str(own.usernameFragment), str(own.password)
+        self._binding: asyncio.Task[None] | None = None
+        self._closed = False
         self._protocol: Any = None  # of the nominated pair
         self._sendto: Callable[[bytes, Any], None] | None = None
         self._remote: Any = None
@@ -100,20 +110,22 @@ class ClientLink:
         return []
 
     async def establish(self, remote: TransportParameters) -> RTCIceTransport:
-        hosts = [c.host for c in remote.candidates if c.protocol == "udp"]
+        usable = [c for c in remote.candidates if c.protocol == "udp" and is_address(c.host)]
+        # uvloop forgets a socket when it is cancelled while it opens it, and nobody can close that one then:
+        # so this goes on whatever happens to us, and `close` waits for it.
+        self._binding = asyncio.create_task(self._bind([c.host for c in usable]))
+        await asyncio.shield(self._binding)
         connection = self._gatherer._connection
-        connection._local_candidates_start = True
-        connection._local_candidates += await connection.get_component_candidates(
-            component=1, addresses=local_addresses_towards(hosts)
-        )
-        connection._local_candidates_end = True
-        for candidate in remote.candidates:
-            if candidate.protocol == "udp":
-                await self._ice.addRemoteCandidate(_to_aiortc(candidate))
+        if not connection._protocols:
+            # Without a socket closing the agent never waits, and its monitor would run in circles for ever.
+            raise ConnectionError("no address for connectivity checks")
+        for candidate in usable:
+            await self._ice.addRemoteCandidate(_to_aiortc(candidate))
         await self._ice.addRemoteCandidate(None)
         parameters = RTCIceParameters(remote.ufrag, remote.password, remote.ice_lite)
         try:
-            await asyncio.wait_for(self._ice.start(parameters), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._ice.start(parameters)
         except TimeoutError:
             raise ConnectionError("no answer to connectivity checks") from None
         if self._ice.state != "completed":
@@ -122,6 +134,16 @@ class ClientLink:
         self._protocol = pair.protocol
         self._sendto, self._remote = pair.protocol.transport.sendto, pair.remote_addr
         return self._ice
+
+    async def _bind(self, hosts: list[str]) -> None:
+        connection = self._gatherer._connection
+        connection._local_candidates_start = True
+        connection._local_candidates += await connection.get_component_candidates(
+            component=1, addresses=local_addresses_towards(hosts)
+        )
+        connection._local_candidates_end = True
+        if self._closed:
+            self._abort()
 
     def take_media(self, sink: Callable[[bytes], None]) -> None:
         """Sends SRTP and SRTCP straight from the socket to `sink`: aioice would queue each packet for a task
@@ -141,8 +163,28 @@ class ClientLink:
             self._sendto(data, self._remote)
 
     async def close(self) -> None:
+        """Lets the sockets go, with what they have not sent after CLOSE_TIMEOUT_S. Not during `establish`."""
+        self._closed = True
         self._sendto = None
+        stopping = asyncio.create_task(self._stop())
+        try:
+            await asyncio.wait({stopping}, timeout=CLOSE_TIMEOUT_S)
+        finally:
+            self._abort()  # those that closed do not mind
+        if not stopping.done():
+            log.warning("the sockets of a path did not close in order")
+            await asyncio.wait({stopping}, timeout=CLOSE_TIMEOUT_S)
+        if not await end_tasks([stopping], CLOSE_TIMEOUT_S) and not stopping.cancelled():
+            stopping.result()
+
+    async def _stop(self) -> None:
+        if self._binding is not None:
+            await asyncio.wait({self._binding})
         await self._ice.stop()
+
+    def _abort(self) -> None:
+        for protocol in self._gatherer._connection._protocols:
+            protocol.transport.abort()
 
 
 class PeerTransport:
@@ -165,6 +207,7 @@ class PeerTransport:
         self._certificate = certificate
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._on_closed = on_closed
+        self._connecting: asyncio.Task[None] | None = None
         self._dtls: _Dtls | None = None
         self._tx: pylibsrtp.Session | None = None
         self._rx: pylibsrtp.Session | None = None
@@ -188,6 +231,19 @@ class PeerTransport:
 
     async def connect(self, remote: TransportParameters, *, dtls_role: str) -> None:
         """ICE, then DTLS as `client` or `server`, then SRTP keys. Raises ConnectionError with the step."""
+        if self._closed:
+            raise ConnectionError("the path was closed")
+        # A task of its own, so that `close` can end it without ending who called us.
+        task = self._connecting = asyncio.create_task(self._come_up(remote, dtls_role))
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()  # we were: nobody waits for it any more
+        if task.cancelled():
+            raise ConnectionError("the path was closed")
+        task.result()
+
+    async def _come_up(self, remote: TransportParameters, dtls_role: str) -> None:
         ice: Any = await self._link.establish(remote)
         dtls = _Dtls(ice, [self._certificate.value])
         dtls.on_rtp, dtls.on_rtcp = self._on_rtp, self._on_rtcp
@@ -195,7 +251,8 @@ class PeerTransport:
         self._dtls = dtls
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)
         try:
-            await asyncio.wait_for(dtls.start(RTCDtlsParameters([fingerprint])), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await dtls.start(RTCDtlsParameters([fingerprint]))
         except TimeoutError:
             raise ConnectionError("the DTLS handshake did not finish") from None
         if dtls.state != "connected" or self._closed:
@@ -237,14 +294,20 @@ class PeerTransport:
         return DataChannels(self._dtls, on_channel)
 
     async def close(self) -> None:
-        """Says goodbye in DTLS and frees the path; a `connect` under way ends with ConnectionError."""
+        """Says goodbye in DTLS and frees the path, within a few seconds whatever happens; a `connect` under
+        way ends with ConnectionError."""
         self._closed = True
         self._tx = self._rx = None
         self._on_closed = None
-        if self._dtls is not None:
-            self._dtls.remove_all_listeners()
-            await self._dtls.stop()
-        await self._link.close()
+        try:
+            # First: what connects while the agent is closed would leave tasks behind.
+            if self._connecting is not None and await end_tasks([self._connecting], CLOSE_TIMEOUT_S):
+                log.warning("a path that was coming up did not end")
+            if self._dtls is not None:
+                self._dtls.remove_all_listeners()
+                await self._dtls.stop()
+        finally:
+            await self._link.close()
 
     def _srtp_received(self, data: bytes) -> None:
         if self._rx is None:

@@ -165,6 +165,29 @@ def parse_transport_feedback(body: bytes) -> TransportFeedback:
     return TransportFeedback(sender, media, first, times >> 8, times & 0xFF, tuple(found))
 
 
+def feedback_only(data: bytes) -> list[TransportFeedback]:
+    """The packets of a datagram of RTCP in which there is nothing else; [] where there is. Raises PacketError
+    where a length lies, or more than MAX_REPORTED packets are reported: then nothing of it counts.
+    """
+    bodies: list[bytes] = []
+    position = 0
+    while position < len(data):
+        # Browsers set the padding bit for the bytes behind the deltas.
+        if len(data) - position < 4 or data[position + 1] != TRANSPORT_FEEDBACK:
+            return []
+        if data[position] & 0xDF != 0x80 | FORMAT_TRANSPORT_WIDE:
+            return []
+        end = position + 4 + 4 * int.from_bytes(data[position + 2 : position + 4], "big")
+        bodies.append(data[position + 4 : end])
+        position = end
+    if position > len(data):
+        raise PacketError("RTCP packet is longer than its datagram")
+    reports = [parse_transport_feedback(body) for body in bodies]
+    if sum(len(report.arrivals) for report in reports) > MAX_REPORTED:
+        raise PacketError("RTCP datagram reports on too many packets")
+    return reports
+
+
 def _read_symbols(body: bytes, count: int) -> tuple[bytes, int]:
     """The status of each packet, and where the deltas begin."""
     pieces: list[bytes] = []

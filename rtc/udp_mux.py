@@ -1,10 +1,12 @@
 """One UDP port for all peers of a server: the ICE-lite side (RFC 8445 section 2.5), over the forwarding
 plane.
 
-A STUN binding request names its peer by the user fragment and proves itself by the password; from then on
-datagrams from that address belong to that peer. A peer may move (Wi-Fi to cable): the next valid request
-that nominates brings its new address, with no new handshake. Whatever is not understood is counted and
-dropped, never answered, so the port cannot be used to reflect traffic.
+A STUN binding request names its peer by the user fragment and proves itself by the password. A new address
+is then asked whether the peer really is there (rtc/address_proof.py); once it has answered, datagrams from
+that address belong to that peer, and the request is answered too. A peer may move (Wi-Fi to cable): a valid
+request that nominates brings its new address, with no new handshake. Nothing is sent to a peer whose last
+valid request is too long ago (RFC 7675). Whatever is not understood is counted and dropped, never answered,
+so the port cannot be used to reflect traffic.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from typing import Final
 from aioice.utils import random_string
 
 from rtc import checks
-from rtc.fanout import DROP, FORWARD, Fanout, Kind, Record
+from rtc.address_proof import AddressProofs
+from rtc.fanout import DROP, FORWARD, TAKEN, Fanout, Kind, Record
 from rtc.fanout_open import PlaneKind, open_fanout
 from rtc.fanout_socket import is_sockaddr
 from rtc.hand_over import HandOver
 from rtc.mux_link import MuxLink
+from rtc.port_candidates import port_candidates
 from rtc.port_reader import PortIO, ReaderPort, open_io
 from rtc.sdp import Candidate
 from rtc.socket_address import bind, unpack_address
@@ -43,6 +47,11 @@ MAX_ADDRESSES_PER_PEER: Final = 8
 #: Seconds since its last check for which an address stays with its peer, so that nobody who forges a sender
 #: takes another's path. More keeps a reused address out longer; less than a check interval leaves it open.
 OWNER_S: Final = 30.0
+#: Seconds without a valid check after which nothing is sent to a peer any more (RFC 7675 section 5.1), and
+#: between two looks. Peers check every 5 s; longer floods for longer who has gone, less cuts off who had a
+#: bad half minute.
+CONSENT_S: Final = 30.0
+CONSENT_LOOK_S: Final = 5.0
 #: As plain numbers: these are looked at for every datagram.
 RTP, RTCP = int(Kind.RTP), int(Kind.RTCP)
 
@@ -62,7 +71,9 @@ class UdpMux:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._consent: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
+        self._proofs = AddressProofs()
         self.port = 0
 
     @classmethod
@@ -107,11 +118,13 @@ class UdpMux:
             mux._io = await open_io(mux, sock)
             if worker is not None:
                 mux.hand_over = HandOver(mux, hand_over, worker)
+                mux._proofs = AddressProofs(worker)
             mux._tcp = await TcpMux.open(mux, host, port, shared=worker is not None)
         except BaseException:
             await mux.close()
             sock.close()
             raise
+        mux._look_for_consent()
         return mux
 
     # Time and counts.
@@ -124,8 +137,7 @@ class UdpMux:
     def dropped(self) -> Counter[str]:
         """Datagrams by the reason for which they were dropped."""
         counts = self.fanout.counters()
-        taken = ("received", "sent", "forwarded", "repairs", "probes", "received-octets", "sent-octets")
-        dropped = Counter({name: value for name, value in counts.items() if value and name not in taken})
+        dropped = Counter({name: value for name, value in counts.items() if value and name not in TAKEN})
         dropped.update(self._dropped)
         return dropped
 
@@ -164,6 +176,7 @@ class UdpMux:
         """The link is closed."""
         self._by_ufrag.pop(link.ufrag, None)
         self._by_peer.pop(link.peer, None)
+        self._proofs.forget(link)
         for address in link.addresses:
             self._unroute(address, link)
         self.fanout.close_peer(link.peer)
@@ -176,31 +189,15 @@ class UdpMux:
             self._unroute(address, link)
 
     def candidates(self, hosts: list[str]) -> list[Candidate]:
-        """This port at each of `hosts` as ICE candidates, the first one preferred (RFC 8445 5.1.2), over TCP
-        behind those over UDP (RFC 6544 section 4.2)."""
-        found = [
-            Candidate(host=h, port=self.port, priority=(126 << 24) + ((65535 - i) << 8) + 255)
-            for i, h in enumerate(hosts)
-        ]
-        if self._tcp is not None:
-            found += [
-                Candidate(
-                    host=h,
-                    port=self.port,
-                    priority=(90 << 24) + (((4 << 13) + 8191 - i) << 8) + 255,  # 4: passive
-                    foundation="2",
-                    protocol="tcp",
-                    tcp_type="passive",
-                )
-                for i, h in enumerate(hosts)
-            ]
-        return found
+        """This port at each of `hosts`, the first one preferred, over TCP behind those over UDP."""
+        return port_candidates(hosts, self.port, tcp=self._tcp is not None)
 
     async def close(self) -> None:
         for link in list(self._by_ufrag.values()):
             link.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._consent):
+            if timer is not None:
+                timer.cancel()
         if self._tcp is not None:
             await self._tcp.close()
         if self.hand_over is not None:
@@ -245,6 +242,18 @@ class UdpMux:
                 log.exception("a datagram could not be handled")
         if FORWARD in verdicts:
             self.fanout.forward(bytes(verdicts), now)
+        self._hear(now)
+
+    def _hear(self, now: int) -> None:
+        """Lets those look at feedback whose feedback says something."""
+        for peer in self.fanout.heard():
+            link = self._by_peer.get(peer)
+            if link is None or link.feedback_sink is None:
+                continue
+            try:
+                link.feedback_sink(now)
+            except Exception:  # as for datagrams
+                log.exception("feedback could not be handled")
 
     def _other(self, record: Record, data: bytes, address: bytes) -> None:
         if data[0] < 4:
@@ -255,23 +264,48 @@ class UdpMux:
             self._dropped["handshake-flood"] += 1
 
     def check(self, data: bytes, address: bytes) -> None:
-        """A connectivity check from `address`: answered if it is one, else counted."""
+        """A connectivity check from `address`, or the answer to one of ours: used if it is, else counted."""
         now = self._clock()
         try:
-            fragment = checks.user_fragment(data)
-            link = self._by_ufrag.get(fragment)
-            if link is None:
-                if self._passed_on(fragment, data, address):
-                    return
-                raise checks.CheckError("stun-not-authorised")
-            if not link.may_check(address, now):
-                raise checks.CheckError("stun-flood")
-            request = checks.authentic(data, link.password)
-            self._remember(link, address, now)
+            if checks.is_answer(data):
+                self._answered(data, address, now)
+            else:
+                self._asked(data, address, now)
         except checks.CheckError as reason:
             self._dropped[str(reason)] += 1
+
+    def _asked(self, data: bytes, address: bytes, now: float) -> None:
+        fragment = checks.user_fragment(data)
+        link = self._by_ufrag.get(fragment)
+        if link is None:
+            if self._passed_on(fragment, data, address):
+                return
+            raise checks.CheckError("stun-not-authorised")
+        if not link.may_check(address, now):
+            raise checks.CheckError("stun-flood")
+        request = checks.authentic(data, link.password)
+        if link.remote is None or address in link.addresses:
+            self._believe(link, address, request, request.nominates, now)
             return
-        link.checked(address, checks.nominates(request), now)
+        self._not_taken(link, address, now)
+        self.fanout.send_to(address, self._proofs.ask(link, address, request, now))
+        self.wake()
+
+    def _answered(self, data: bytes, address: bytes, now: float) -> None:
+        asked = self._proofs.answered(data, address, now)
+        if asked is not None:
+            self._believe(asked.link, address, asked.request, asked.nominated, now)
+            return
+        worker = self._proofs.worker_of(data)
+        if worker is None or not self._passed_on(worker, data, address):
+            raise checks.CheckError("stun-not-a-check")
+
+    def _believe(
+        self, link: MuxLink, address: bytes, request: checks.Check, nominated: bool, now: float
+    ) -> None:
+        """The peer is at `address`: its check is answered."""
+        self._remember(link, address, now)
+        link.checked(address, nominated, now)
         self.fanout.send_to(address, checks.success(request, self._seen_as(address), link.password))
         self.wake()
 
@@ -290,8 +324,7 @@ class UdpMux:
         """The peer has proven that it is at `address`. Raises CheckError where it cannot be had there."""
         owner = self._by_address.get(address)
         if owner is not link:
-            if owner is not None and owner.address == address and now - owner.last_check < OWNER_S:
-                raise checks.CheckError("address-taken")
+            self._not_taken(link, address, now)
             if self.hand_over is not None and not self.hand_over.claim(address):
                 raise checks.CheckError("unclaimed")  # its media would go elsewhere
             if owner is not None:
@@ -304,6 +337,27 @@ class UdpMux:
             oldest = next(a for a in link.addresses if a != link.address)
             del link.addresses[oldest]
             self._unroute(oldest, link)
+
+    def _not_taken(self, link: MuxLink, address: bytes, now: float) -> None:
+        """Raises CheckError where another peer is."""
+        owner = self._by_address.get(address)
+        if owner is None or owner is link:
+            return
+        if owner.address == address and now - owner.last_check < OWNER_S:
+            raise checks.CheckError("address-taken")
+
+    def look_for_consent(self) -> None:
+        """Ends what is sent to peers who have not asked for it for too long."""
+        now = self._clock()
+        for link in self._by_peer.values():
+            if link.address is not None and now - link.last_check > CONSENT_S:
+                link.unheard()
+                self._dropped["unheard"] += 1
+
+    def _look_for_consent(self) -> None:
+        self.look_for_consent()
+        if self._loop is not None:
+            self._consent = self._loop.call_later(CONSENT_LOOK_S, self._look_for_consent)
 
     def _unroute(self, address: bytes, link: MuxLink) -> None:
         if self._by_address.get(address) is link:

@@ -36,7 +36,15 @@ HOLD_S: Final = 5.0
 REGRET_S: Final = 15.0
 BACKOFF_S: Final = 5.0
 BACKOFF_MAX_S: Final = 60.0
-SURE: Final = 1.5
+SURE: Final = 1.3
+#: The lowest layers of what flows are not paused as long as they exceed the budget by no more than this
+#: factor, and that has not lasted for GRACE_S seconds: a key frame makes a layer seem dear for a moment, and
+#: paused pictures need a key frame to come back. Higher and longer fills the queue of a path that became
+#: narrow.
+GRACE: Final = 1.35
+GRACE_S: Final = 1.5
+#: The same where it lacks more: a path that stands still for a moment looks like one that carries nothing.
+MOMENT_S: Final = 0.4
 #: While the choice fits, changes of the budget below this part are not worth working it all out again.
 COARSE: Final = 0.02
 #: Seconds until time alone is asked again whether more is possible now. Less finds out sooner and costs CPU.
@@ -139,6 +147,7 @@ class Allocator:
         self._steps: list[_Step] = []
         self._shape: list[tuple[object, ...]] = []
         self._started = False
+        self._short_since: float | None = None  # the lowest layers do not fit
         self._have: dict[str, tuple[str, tuple[int, ...]]] = {}  # mid -> (producer, fluency)
         self._lowest = _Lowest()
         self._patience = _Patience()
@@ -170,7 +179,13 @@ class Allocator:
         settled = held is not None and held >= limit * (1 - COARSE) and self._patience.is_over(now)
         idle = settled or self._result.used >= self._result.wanted
         self._again_at = math.inf if idle else now + RECHECK_S
+        if self._short_since is not None:
+            self._again_at = now  # a grace ends with time
         return self._result
+
+    def doubts(self, now: float) -> bool:
+        """Whether going up was a mistake, so that only SURE is enough."""
+        return not self._patience.is_over(now)
 
     def dump(self) -> dict[str, object]:
         """For diagnosis."""
@@ -208,10 +223,11 @@ class Allocator:
         pairs = zip(self._ladders, old, strict=True)
         used = self._audio + sum(x.rungs[level][0] for x, level in pairs if level >= 0)
         if used > budget and not (self._only_shares(old) and used <= budget * (1 + OVERSEND)):
-            new = self._fill(budget)
+            new = self._spare(self._fill(budget), old, budget, now)
             if new != old and not reshaped:
                 self._patience.went_down(now)
             return new
+        self._short_since = None
         safe = budget / (MARGIN if self._patience.is_over(now) else SURE)
         if held is not None and self._patience.is_over(now):
             safe = max(safe, held / HELD_MARGIN)
@@ -223,6 +239,19 @@ class Allocator:
         if not reshaped:
             self._patience.went_up(now)
         return new
+
+    def _spare(self, new: list[int], old: list[int], budget: float, now: float) -> list[int]:
+        """Keeps the lowest layer of what would be paused, while the budget does not lack it for long."""
+        starved = [rank for rank, level in enumerate(new) if level < 0 <= old[rank]]
+        if not starved:
+            self._short_since = None
+            return new
+        if self._short_since is None:
+            self._short_since = now
+        spared = [0 if rank in starved else level for rank, level in enumerate(new)]
+        pairs = zip(self._ladders, spared, strict=True)
+        used = self._audio + sum(x.rungs[level][0] for x, level in pairs if level >= 0)
+        return spared if now - self._short_since < (GRACE_S if used <= budget * GRACE else MOMENT_S) else new
 
     def _fill(self, budget: float) -> list[int]:
         return _fill(self._steps, len(self._ladders), budget, self._audio)
@@ -307,6 +336,7 @@ class _Patience:
     def went_down(self, now: float) -> None:
         if now - self._up_at > REGRET_S:
             return
+        self._up_at = -math.inf  # one step up too many, however many it takes down
         again = now - self._until <= REGRET_S
         self._wait = min(self._wait * 2, BACKOFF_MAX_S) if again else BACKOFF_S
         self._until = now + self._wait

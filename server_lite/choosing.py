@@ -23,9 +23,26 @@ CHOOSE_US: Final = 200_000
 UNSAID_HEIGHT: Final = 4320
 #: A budget above this part of what is used needs no second look while nothing is wanting.
 AMPLE: Final = 1.2
+#: A path that gets more than its budget by this factor cannot wait for the key frame of a lower layer: what
+#: is too much ends at once, since it would keep that key frame from arriving. Higher loses more, lower lets
+#: pictures stand for a moment that would have gone on.
+BEARABLE: Final = 1.3
+#: The same of a path that has become much narrower at once, and the part of its budget that is spent at
+#: first, though not less than HASTE_FLOOR bit/s of it: what comes through meanwhile still counts what came
+#: before. A lower part shows less than the path carries for a second or two, a higher one goes down in two
+#: steps, with a key frame from the sender for each. A lower floor pauses the smallest picture, which would
+#: have passed.
+COLLAPSED: Final = 1.5
+HASTE: Final = 0.5
+HASTE_FLOOR: Final = 300_000
+#: While nothing is to be added (Downlink.holds), the budget is what is used by this factor: less than it
+#: takes to get more (allocation.MARGIN), and more than what a measured rate changes by in a moment.
+STEADY: Final = 1.14
 #: bit/s of RTP set aside for each voice that a receiver hears: Opus at 32 kbit/s with headers and RED.
 VOICE_RATE: Final = 60_000
 
+#: What a receiver takes for granted of a picture of which it was told nothing.
+ALL_WELL: Final = ("full", "wanted")
 #: (state, reason) by producer.
 States = Mapping[str, tuple[str, str]]
 
@@ -90,11 +107,12 @@ class Chooser:
         if now - path.looked < ESTIMATE_US:
             return
         path.looked = now
-        path.downlink.tick(path.wanted, now)
+        path.downlink.tick(path.wanted, now, doubted=path.allocator.doubts(now / 1e6))
         if path.due:
             self.choose(path, now)
-        elif now - path.chosen >= CHOOSE_US and (
-            path.used < path.wanted or path.downlink.budget < path.used * AMPLE
+        elif path.downlink.budget < path.used or (
+            now - path.chosen >= CHOOSE_US
+            and (path.used < path.wanted or path.downlink.budget < path.used * AMPLE)
         ):
             self._allocate(path, now)
 
@@ -112,15 +130,22 @@ class Chooser:
 
     def _allocate(self, path: Path, now: int) -> None:
         path.chosen = now
+        budget = path.downlink.budget
+        if path.downlink.holds(now) and path.allocation is not None:
+            budget = min(budget, path.used * STEADY)
+        excess = max(path.used, path.flowing) / path.downlink.budget
+        if excess > COLLAPSED and path.downlink.agreed:
+            budget = max(budget * HASTE, min(budget, HASTE_FLOOR))
         allocation = path.allocator.allocate(
-            path.downlink.budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
+            budget, path.wishes, now / 1e6, audio=path.sound, caps=self._caps
         )
         path.wanted, path.used = allocation.wanted, allocation.used
         if allocation is path.allocation:
             return
         path.allocation = allocation
         for wish in path.wishes:
-            self._apply(path.consumers[wish.mid], allocation.choices[wish.mid], now)
+            choice = allocation.choices[wish.mid]
+            self._apply(path.consumers[wish.mid], choice, now, too_much=excess > BEARABLE)
         self._tell(path, {w.producer: allocation.choices[w.mid] for w in path.wishes})
 
     def _wish(self, path: Path, consumer: Consumer, source: Producer) -> Wish:
@@ -154,16 +179,21 @@ class Chooser:
         for path in self._router.paths.values():
             path.due = True
 
-    def _apply(self, consumer: Consumer, choice: Choice, now: int) -> None:
+    def _apply(self, consumer: Consumer, choice: Choice, now: int, *, too_much: bool) -> None:
         source = consumer.source
         if source is None or source.paused or choice.reason == "source":
             return  # what is aimed at stays, so that its first key frame is not missed
         if choice.layer is None:
-            consumer.aim(None)
+            consumer.stop(now)
             return
-        layer = source.layers[choice.layer]
-        if consumer.aim(layer, choice.spatial, choice.temporal):
-            self._router.upstream.ask_key_frame(layer, now)
+        layer, flows = source.layers[choice.layer], consumer.current
+        if too_much and flows is not None and flows is not layer and flows.rate > layer.rate:
+            needed = consumer.give_up(layer, choice.spatial, choice.temporal, now)
+        else:
+            needed = consumer.aim(layer, choice.spatial, choice.temporal)
+        if needed:
+            better = consumer.current is not None and consumer.current.rate < layer.rate
+            self._router.upstream.ask_key_frame(layer, now, patient=better)
 
     def _tell(self, path: Path, choices: Mapping[str, Choice]) -> None:
         states: dict[str, tuple[str, str]] = {
@@ -171,7 +201,7 @@ class Chooser:
             for producer, choice in choices.items()
             if choice.reason not in ("source", "muted")
         }
-        changed = {p: state for p, state in states.items() if path.states.get(p, ("full", "")) != state}
+        changed = {p: state for p, state in states.items() if path.states.get(p, ALL_WELL) != state}
         path.states = states
         if changed and self._told is not None:
             self._told(path.member, changed)

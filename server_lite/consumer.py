@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rtc.fanout import Codec, DestinationPlan, Fanout
+from rtc.fanout import HISTORY_PACKETS, Codec, DestinationPlan, Fanout
 from server_lite.negotiation import ConsumerPlan
+from server_lite.repairs import Repairs
 
 if TYPE_CHECKING:
     from server_lite.layer import Layer
@@ -19,6 +20,9 @@ CODECS: Final = {
     "VP9": Codec.VP9,
     "AV1": Codec.AV1,
 }
+#: Microseconds for which packets before a cut are still asked for, at most. Longer mistakes a number that
+#: comes round for one of these; shorter sends them again for nothing, to a path that has become narrow.
+FORGOTTEN_US: Final = 3_000_000
 
 
 class Consumer:
@@ -26,12 +30,14 @@ class Consumer:
 
     __slots__ = (
         "_codecs",
+        "_given_up",
         "aimed",
         "current",
         "destination",
         "member",
         "plan",
         "plane",
+        "repairs",
         "source",
         "spatial",
         "temporal",
@@ -43,6 +49,8 @@ class Consumer:
         self.aimed: Layer | None = None  # what it shall get
         self.current: Layer | None = None  # what it gets, as far as key frames have come
         self.spatial = self.temporal = 7
+        self.repairs = Repairs()
+        self._given_up = 0, -FORGOTTEN_US  # the last number before the last cut, and when that was
         self._codecs = frozenset(CODECS[name] for name in plan.codecs)
         self.destination = plane.open_destination(
             peer,
@@ -69,6 +77,7 @@ class Consumer:
         same = layer is self.aimed and (spatial, temporal) == (self.spatial, self.temporal)
         if same and not cut:
             return False
+        resized = layer is not None and layer is self.current and self._needs_key_frame(layer, spatial)
         if self.aimed is not None:
             self.aimed.waiting.discard(self)
         self.aimed, self.spatial, self.temporal = layer, spatial, temporal
@@ -76,13 +85,42 @@ class Consumer:
             self.current = None
         stream = -1 if layer is None else layer.stream
         self.plane.aim(self.destination, stream, spatial=spatial, temporal=temporal, cut=cut or layer is None)
-        if layer is None or layer is self.current:
+        if layer is None or (layer is self.current and not resized):
             return False
         if self.plan.kind == "audio":
             self.current = layer
             return False
         layer.waiting.add(self)
         return True
+
+    def _needs_key_frame(self, layer: Layer, spatial: int) -> bool:
+        """Whether another spatial layer of the stream that flows begins at a key frame only: any higher one,
+        and a lower one where the higher one does without it (K-SVC, simulcast in one stream). Which of them
+        need each other is told by the dependency descriptor, and read by the plane alone."""
+        now, then = min(self.spatial, layer.top_spatial), min(spatial, layer.top_spatial)
+        return then > now or (then < now and layer.described)
+
+    def give_up(self, layer: Layer, spatial: int, temporal: int, now: int) -> bool:
+        """As `aim`, where the path cannot carry what flows: it ends at once, and what is missing of it is not
+        sent again, since the key frame of `layer` makes it needless."""
+        self._given_up = self.plane.destination_state(self.destination).last_sequence, now
+        return self.aim(layer, spatial, temporal, cut=True)
+
+    def stop(self, now: int) -> None:
+        """Nothing shall flow, and nothing of what flowed is sent again."""
+        if self.aimed is not None:
+            self._given_up = self.plane.destination_state(self.destination).last_sequence, now
+            self.aim(None)
+
+    def worth_repairing(self, lost: tuple[int, ...], now: int) -> tuple[int, ...]:
+        """Those numbers of `lost` that were sent and that the receiver has any use for."""
+        state = self.plane.destination_state(self.destination)
+        newest, count = state.last_sequence, min(state.packets, HISTORY_PACKETS)
+        sent = tuple(number for number in lost if (newest - number) & 0xFFFF < count)
+        last, since = self._given_up
+        if now - since >= FORGOTTEN_US:
+            return sent
+        return tuple(number for number in sent if 0 < (number - last) & 0xFFFF < 0x8000)
 
     def went_over(self) -> None:
         """The key frame of what was aimed at has passed."""

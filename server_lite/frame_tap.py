@@ -11,6 +11,7 @@ from typing import Final
 
 from rtc.errors import PacketError
 from rtc.fanout import Codec, Flag, Record
+from rtc.fanout_red import primary
 from rtc.jitter_buffer import VideoCodec, VideoJitterBuffer
 from rtc.rtp import RtpPacket
 from server_lite.layer import Layer
@@ -58,7 +59,7 @@ class FrameTap:
         except PacketError:
             return
         if layer.producer.kind == "audio":
-            self._keep(TappedFrame("OPUS", packet.payload, packet.timestamp, 48000, True, now))
+            self._sound(packet, record, layer, now)
             return
         codec = _VIDEO.get(record.codec)
         if codec is None:
@@ -70,6 +71,16 @@ class FrameTap:
                 return
             self._layer, self._buffer = layer, VideoJitterBuffer(codec)
         self._picture(packet, codec, now)
+
+    def _sound(self, packet: RtpPacket, record: Record, layer: Layer, now: int) -> None:
+        sound = packet.payload
+        if record.codec == Codec.RED:
+            block = primary(sound)
+            if block is None or layer.producer.plan.codecs.get(block[0]) != "OPUS":
+                self.unreadable += 1
+                return
+            sound = block[1]
+        self._keep(TappedFrame("OPUS", sound, packet.timestamp, 48000, True, now))
 
     def wants_key_frame_of(self, layer: Layer, now: int) -> bool:
         """Whether nothing can go on without one; asked now and then."""

@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 #: Spatial times temporal layers that one stream can hold; both are numbered from 0 to 3 at most.
 SUBLAYERS: Final = 16
 #: Microseconds without a packet after which a layer is taken for switched off by its sender, if another layer
-#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes a pause for the end.
-STALLED_US: Final = 400_000
+#: of the same picture still comes. Longer freezes those who watch it; shorter mistakes the pause that an
+#: encoder makes after key frames for the end.
+STALLED_US: Final = 800_000
 #: The same where it is the only layer, or all are silent: shares that rest send little.
 SILENT_US: Final = 5_000_000
-#: The part of a new measurement in a rate. Higher follows the encoder faster, lower does not flap with it.
-_RATE_GAIN: Final = 0.5
-REPAIRED: Final = int(Flag.REPAIRED)
-#: bit/s to which rates are rounded before receivers are allocated anew. Coarser is calmer, finer is nearer.
+#: The least part of a new measurement in a rate; the first ones count alike. Higher follows the encoder
+#: faster. Lower sees past what each key frame does: an encoder sends too much, and for a second next to
+#: nothing, and who believed that would put the layer on a path that cannot carry it.
+_RATE_GAIN: Final = 0.2
+REPAIRED, DESCRIBED = int(Flag.REPAIRED), int(Flag.DESCRIBED)
+#: Bit/s, and part of itself, by which a rate has to change before receivers are allocated anew. More is
+#: calmer and costs less, less is nearer.
 _RATE_STEP: Final = 10_000
+_RATE_PART: Final = 0.08
 #: Pictures per second taken for a stream with all its temporal layers; each one less halves it.
 _FPS: Final = 30.0
 
@@ -39,10 +44,13 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
+        "_measures",
         "_octets_before",
         "_received_before",
         "_report_time",
         "_sender_report",
+        "_told_rates",
+        "described",
         "height",
         "index",
         "key_frames",
@@ -71,21 +79,27 @@ class Layer:
         self.waiting: set[Consumer] = set()  # those who go over at the next key frame
         self.last_packet = 0  # microseconds
         self.packets = self.repaired = 0
+        self.described = False  # its packets carry dependency descriptors
         self.height = 0  # of the latest key frame in pixels, 0 unknown
         self.octets = [0] * SUBLAYERS  # of payload, by spatial x 4 + temporal
         self.rates = [0.0] * SUBLAYERS  # bit/s
+        self._told_rates = [0] * SUBLAYERS  # with all sublayers below, as receivers were allocated by
         self._octets_before = [0] * SUBLAYERS
+        self._measures = [0] * SUBLAYERS  # how many are in each rate
         self._expected_before = self._received_before = 0
         self._sender_report, self._report_time = 0, 0
 
     def received(self, record: Record, now: int) -> None:
         """Counts a packet of this stream."""
         self.packets += 1
-        self.repaired += bool(record.flags & REPAIRED)
+        self.described = self.described or bool(record.flags & DESCRIBED)
         self.last_packet = now
+        missed = self.nacks is not None and self.nacks.received(record.sequence, now / 1e6)
+        if record.flags & REPAIRED:
+            self.repaired += 1
+            if not missed:
+                return  # browsers probe for bandwidth with packets that have come already
         self.octets[(record.spatial & 3) << 2 | record.temporal & 3] += record.size
-        if self.nacks is not None:
-            self.nacks.received(record.sequence, now / 1e6)
 
     def key_frame_began(self, packet: bytes, codec: int, now: int) -> None:
         """A key frame's first packet: requests are fulfilled, and VP8 says how large the picture is."""
@@ -112,9 +126,15 @@ class Layer:
             before = self._octets_before[index]
             if octets != before or self.rates[index]:
                 rate = (octets - before) * 8 / elapsed
-                known = self.rates[index]
-                self.rates[index] = rate if not known else known + (rate - known) * _RATE_GAIN
+                self._measures[index] += 1
+                gain = max(1 / self._measures[index], _RATE_GAIN)
+                self.rates[index] += (rate - self.rates[index]) * gain
                 self._octets_before[index] = octets
+
+    @property
+    def top_spatial(self) -> int:
+        """The highest spatial layer that has come."""
+        return max((i >> 2 for i, octets in enumerate(self.octets) if octets), default=0)
 
     def options(self, height: int, *, active: bool) -> list[Option]:
         """What of it could be forwarded: its sublayers up to each spatial and temporal one that comes."""
@@ -125,9 +145,10 @@ class Layer:
             for t in range(temporal + 1):
                 rate = sum(r for i, r in enumerate(self.rates) if i >> 2 <= s and i & 3 <= t)
                 fps = _FPS / (1 << (temporal - t))
-                # Rounded, so that receivers are not looked at anew for every small change.
-                rounded = round(rate / _RATE_STEP) * _RATE_STEP
-                found.append(Option(self.index, s, t, height >> (spatial - s), rounded, fps, active))
+                told = self._told_rates[s << 2 | t]
+                if abs(rate - told) > max(_RATE_STEP, told * _RATE_PART):
+                    told = self._told_rates[s << 2 | t] = round(rate)
+                found.append(Option(self.index, s, t, height >> (spatial - s), told, fps, active))
         return found
 
     @property

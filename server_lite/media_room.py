@@ -177,6 +177,7 @@ class MediaRoom:
             self._port,
             partial(self.router.handle_packet, member),
             partial(self.router.handle_rtcp, member),
+            partial(self.router.handle_feedback, member),
             on_connected=lambda: self._start_receiving(member),
             on_disconnected=lambda: self.router.drop_path(member),
         )

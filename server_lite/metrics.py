@@ -82,6 +82,7 @@ _ROUTER_COUNTERS = {
     "packets_in": "Decrypted RTP and RTCP packets received.",
     "bytes_in": "Bytes of packets received.",
     "malformed": "Packets that could not be parsed.",
+    "rtcp_over_limit": "Datagrams of RTCP of members who sent too many, dropped unread.",
     "unknown_stream": "Packets of no agreed stream.",
     "muted": "Packets of muted sources, dropped.",
     "not_loudest": "Packets of sound in large rooms, dropped because others were louder.",

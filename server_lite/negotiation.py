@@ -214,8 +214,12 @@ def _wraps_opus(codec: Codec, section: MediaSection) -> bool:
     opus = {
         str(c.payload_type) for c in section.codecs if c.name.lower() == "opus" and _is_forwarded(c, section)
     }
-    wrapped = codec.parameters.split("/")
-    return bool(codec.parameters) and all(payload_type.strip() in opus for payload_type in wrapped)
+    return bool(codec.parameters) and _wrapped(codec) <= opus
+
+
+def _wrapped(red: Codec) -> set[str]:
+    """The payload types in redundant sound, as text."""
+    return {payload_type.strip() for payload_type in red.parameters.split("/")}
 
 
 def _require_direction(section: MediaSection, *allowed: str) -> None:
@@ -240,7 +244,13 @@ def _keep_one_of_each(section: MediaSection) -> None:
     browsers that offer five kinds of H.264 stay short."""
     first: dict[str, int] = {}
     for payload_type, name in _names(section).items():
-        first.setdefault(name, payload_type)
+        if name != "RED":
+            first.setdefault(name, payload_type)
+    # Redundant sound leaves with that one kind of Opus in it; a receiver of another kind gets the Opus alone.
+    inside = {str(pt) for name, pt in first.items() if name == "OPUS"}
+    red = next((c for c in section.codecs if c.name.lower() == "red" and _wrapped(c) == inside), None)
+    if red is not None:
+        first["RED"] = red.payload_type
     kept = {*first.values(), *(r.payload_type for pt in first.values() if (r := section.rtx_for(pt)))}
     section.codecs = [codec for codec in section.codecs if codec.payload_type in kept]
 

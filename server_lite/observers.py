@@ -105,6 +105,7 @@ class Counters:
     bytes_in: int = 0
     bytes_out: int = 0
     malformed: int = 0
+    rtcp_over_limit: int = 0
     unknown_stream: int = 0
     muted: int = 0
     not_loudest: int = 0

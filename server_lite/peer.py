@@ -40,19 +40,20 @@ class Acceptance:
 
 class Peer:
     """Holds one member's transport. `on_media(record, index, now)` decides about each packet of RTP,
-    `on_rtcp(packet, now)` gets decrypted RTCP; `on_connected()` is called whenever a path came up,
-    `on_disconnected()` when the member's end closed the one there was."""
+    `on_rtcp(packet, now)` gets decrypted RTCP, `on_feedback(now)` hears of feedback; `on_connected()` is
+    called whenever a path came up, `on_disconnected()` when the member's end closed the one there was."""
 
     def __init__(
         self,
         port: MediaPort,
         on_media: Callable[[Record, int, int], int],
         on_rtcp: Callable[[bytes, int], None],
+        on_feedback: Callable[[int], None],
         on_connected: Callable[[], None],
         on_disconnected: Callable[[], None],
     ) -> None:
         self._port = port
-        self._on_media, self._on_rtcp = on_media, on_rtcp
+        self._on_media, self._on_rtcp, self._on_feedback = on_media, on_rtcp, on_feedback
         self._on_connected, self._on_disconnected = on_connected, on_disconnected
         self._transport: ServerTransport | None = None
         self._remote_ufrag = ""
@@ -140,6 +141,7 @@ class Peer:
             self._port.certificate,
             on_media=self._on_media,
             on_rtcp=self._on_rtcp,
+            on_feedback=self._on_feedback,
             on_closed=ended_by_peer,
         )
         return transport

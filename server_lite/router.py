@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterable, Mapping
 from rtc.errors import PacketError
 from rtc.fanout import DROP, FORWARD, ExtensionIds, Fanout, Flag, Record
 from server_lite import rtcp_out
-from server_lite.caps import MemberCap, RoomCap
+from server_lite.caps import MemberCap
 from server_lite.choosing import Chooser
 from server_lite.config import Settings
 from server_lite.consumer import Consumer
+from server_lite.holder import Holder
 from server_lite.ladder import Caps
 from server_lite.layer import Layer
 from server_lite.loudest import LoudestVoices
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
 from server_lite.observers import ActiveSpeaker, Counters, Tap
-from server_lite.path import Path
+from server_lite.path import CALM_US, Path
 from server_lite.producer import Producer
 from server_lite.rtcp_in import RtcpIn
 from server_lite.tables import Tables
@@ -66,7 +67,7 @@ class Router:
         self.voices = Voices(self, told_voices)
         self.upstream = Upstream(self)
         self._rtcp = RtcpIn(self)
-        self._cap = RoomCap(self.settings.room_pictures)
+        self._holder = Holder(self)
         self._microphones = 0  # sources of sound, muted or not
         self._groups = 0
         self._reported = self._measured = self._refreshed = 0
@@ -273,16 +274,26 @@ class Router:
         return FORWARD
 
     def handle_rtcp(self, member: str, data: bytes, now: int) -> None:
-        """Reports, feedback and requests of `member`. What cannot be read is counted and dropped."""
+        """Reports, feedback and requests of `member`. What cannot be read, or is too much, is counted and
+        dropped."""
         self.counters.packets_in += 1
         self.counters.bytes_in += len(data)
         path = self.paths.get(member)
         if path is None:
             return
+        if not path.reports.take(now):
+            self.counters.rtcp_over_limit += 1
+            return
         try:
             self._rtcp.handle(path, data, now)
         except PacketError:
             self.counters.malformed += 1
+
+    def handle_feedback(self, member: str, now: int) -> None:
+        """There is something in what the plane gathered of the member's transport-wide feedback."""
+        path = self.paths.get(member)
+        if path is not None:
+            path.downlink.heard(now)
 
     def tick(self, now: int) -> None:
         """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second."""
@@ -292,11 +303,9 @@ class Router:
             if now - path.fed_back >= FEEDBACK_US:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
-                pauses = path.pauses
-                if path.hold_to_cap(now):
-                    self._go_on(path, now)
-                self.counters.member_pauses += path.pauses - pauses
-            self.chooser.tick(path, now)
+                self._holder.hold(path, now)
+            if path.due or not path.downlink.calm or now - path.looked >= CALM_US:
+                self.chooser.tick(path, now)
         if now - self._refreshed >= FEEDBACK_US:
             self._refreshed = now
             self._refresh(now)
@@ -307,7 +316,7 @@ class Router:
         if now - self._reported >= REPORT_US:
             elapsed, self._reported = (now - self._reported) / 1e6, now
             rtcp_out.report(self, now)
-            self._hold_room_to_cap(elapsed, now)
+            self._holder.hold_room(elapsed, now)
         if self.speaker.tick(seconds):
             self.chooser.spoke(self.speaker.current)
 
@@ -377,23 +386,6 @@ class Router:
             if producer.kind == "video" and producer.refresh(now):
                 for consumer in producer.consumers:
                     self.paths[consumer.member].due = True
-
-    def _hold_room_to_cap(self, elapsed: float, now: int) -> None:
-        rates = {path.member: path.pictures_in() * 8 / elapsed for path in self.paths.values()}
-        waiting = self._cap.measure(rates)
-        for path in self.paths.values():
-            waited, path.waits_for_room = path.waits_for_room, path.member in waiting
-            self.counters.room_pauses += path.waits_for_room and not waited
-            if waited and not path.waits_for_room:
-                self._go_on(path, now)
-
-    def _go_on(self, path: Path, now: int) -> None:
-        """A member that sent too much is forwarded again, as after a mute."""
-        for producer in self.producers.values():
-            if producer.path is path and producer.kind == "video":
-                for consumer in producer.consumers:
-                    self.chooser.begin(consumer)
-                self.upstream.ask_waiting(producer, now)
 
     def _close_streams(self, producer: Producer) -> None:
         for layer in producer.layers:

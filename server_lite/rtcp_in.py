@@ -22,17 +22,20 @@ class RtcpIn:
 
     def handle(self, path: Path, data: bytes, now: int) -> None:
         """Raises PacketError where the datagram lies; then nothing of it counts."""
+        if path.downlink.agreed and rtcp.is_receiver_report(data):
+            return  # feedback for each packet tells more
         for packet in rtcp.parse_compound(data):
             match packet:
                 case rtcp.TransportFeedback():
-                    path.downlink.feedback(packet, now)
+                    # The plane takes what comes alone, which is the usual.
+                    self._router.plane.feedback(path.peer, packet.serialize(), now)
                 case rtcp.SenderReport():
                     self._sender_report(path, packet, now)
                     path.downlink.reported(packet.reports, path.by_ssrc, now)
                 case rtcp.ReceiverReport():
                     path.downlink.reported(packet.reports, path.by_ssrc, now)
                 case rtcp.GenericNack() if packet.media_ssrc in path.by_ssrc:
-                    self._nack(path.by_ssrc[packet.media_ssrc], packet.lost, now)
+                    self._nack(path, path.by_ssrc[packet.media_ssrc], packet.lost, now)
                 case rtcp.PictureLossIndication() if packet.media_ssrc in path.by_ssrc:
                     self._key_frame(path.by_ssrc[packet.media_ssrc], now)
                 case rtcp.FullIntraRequest():
@@ -40,12 +43,21 @@ class RtcpIn:
                         if ssrc in path.by_ssrc:
                             self._key_frame(path.by_ssrc[ssrc], now)
                 case rtcp.ReceiverEstimate():
-                    path.downlink.remb(packet.bitrate, now)
+                    path.downlink.remb(packet.bitrate, path.consumers.values(), now)
 
-    def _nack(self, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
-        if consumer.plan.rtx_ssrc is not None:
-            sent = self._router.plane.repair(consumer.destination, lost, now)
+    def _nack(self, path: Path, consumer: Consumer, lost: tuple[int, ...], now: int) -> None:
+        """Sends again as much as the path bears; where that is too little, a key frame costs less."""
+        if consumer.plan.rtx_ssrc is None:
+            return
+        lost = consumer.worth_repairing(lost, now)
+        wanted = consumer.repairs.fresh(lost, path.downlink.again_after, now)
+        allowed = path.downlink.repairs(len(wanted), path.used, now)
+        if allowed:
+            sent = self._router.plane.repair(consumer.destination, wanted[:allowed], now)
+            consumer.repairs.sent(wanted[:allowed], now)
             self._router.counters.nacks_answered += sent
+        if allowed < len(wanted) and consumer.repairs.given_up(now):
+            self._key_frame(consumer, now)
 
     def _key_frame(self, consumer: Consumer, now: int) -> None:
         layer = consumer.aimed or consumer.current

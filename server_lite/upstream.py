@@ -55,12 +55,13 @@ class Upstream:
             for producer in self._router.producers.values():
                 self._ask_for_taps(producer, now)
 
-    def ask_key_frame(self, layer: Layer, now: int) -> None:
-        """Somebody needs a key frame of this layer; few requests reach the sender."""
+    def ask_key_frame(self, layer: Layer, now: int, *, patient: bool = False) -> None:
+        """Somebody needs a key frame of this layer; few requests reach the sender. `patient`: it is for a
+        better picture than there is."""
         if layer.producer.kind != "video" or layer.producer.paused or layer.stream < 0:
             return
         self._asking.add(layer)
-        if layer.key_frames.request(now / 1e6):
+        if layer.key_frames.request(now / 1e6, patient=patient):
             self._key_frame_request(layer, now)
 
     def ask_waiting(self, producer: Producer, now: int) -> None:
@@ -81,6 +82,9 @@ class Upstream:
 
     def _key_frame_request(self, layer: Layer, now: int) -> None:
         self._router.counters.key_frames_asked += 1
+        for other in layer.producer.layers:
+            if other is not layer:
+                other.key_frames.other_asked(now / 1e6)
         self._send(layer.producer.path, rtcp_out.key_frame_request(layer.ssrc), now)
 
     def _repair(self, layer: Layer, seconds: float, now: int) -> bool:

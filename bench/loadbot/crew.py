@@ -51,6 +51,10 @@ class Crew:
             self._workers.append(worker)
         most = max((task.members for task in self._tasks), default=0)
         self._answers("ready", _ANSWER_TIMEOUT + READY_TIMEOUT + 0.2 * most)
+        self.begin()
+
+    def begin(self) -> None:
+        """Losses and delays count from now on; what was found before does not."""
         self._ask({"do": "begin", "at": time.monotonic()}, "begun")
 
     def add(self, tasks: Sequence[Task]) -> None:

@@ -18,7 +18,7 @@ from bench.loadbot.plane import Way
 from rtc import checks
 from rtc.fanout import Fanout, MasterKey, Profile
 from rtc.sdp import TransportParameters
-from rtc.server_transport import _ServerDtls
+from rtc.server_transport import ServerDtls
 from rtc.socket_address import pack_address, unpack_address
 from rtc.transport import CONNECT_TIMEOUT_S, Certificate
 
@@ -157,7 +157,7 @@ class Handshake:
 
     def __init__(self, ice: IceClient, certificate: Certificate, closed: Callable[[], None]) -> None:
         self._ice, self._certificate, self._closed = ice, certificate, closed
-        self._dtls: _ServerDtls | None = None
+        self._dtls: ServerDtls | None = None
         self.done = 0
         self.cipher = ""
 
@@ -171,7 +171,7 @@ class Handshake:
             self.cipher = profile.name
 
         as_ice: Any = self._ice  # has what DTLS uses of it
-        dtls = self._dtls = _ServerDtls(as_ice, [self._certificate.value])
+        dtls = self._dtls = ServerDtls(as_ice, [self._certificate.value])
         dtls.on_keys = keys
         dtls._set_role(role)
         fingerprint = RTCDtlsFingerprint(*remote.fingerprint)

@@ -38,6 +38,7 @@ from client.studio import (
     UseVideo,
     VideoEncoded,
 )
+from rtc.tasks import end_tasks, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 LEVELS_S = 0.1
 #: Seconds to leave in order when the program ends.
 CLOSE_S = 5.0
+#: Seconds for the driver of a speaker to open or close it. More keeps whoever leaves waiting for one that
+#: hangs; less gives a slow one up, which then lets the speaker go on its own.
+SPEAKER_S = 1.0
 RESTARTED = "Camera and microphone stopped working for a moment. They were started again."
 
 
@@ -77,7 +81,7 @@ class Call:
         self._thread: threading.Thread | None = None
         self._encoding = (False, False)
         self._picture_rate: int | None = None  # bit/s, where the path carries less than is good
-        self._speaker: asyncio.Task[Speaker | None] | None = None
+        self._speaker: asyncio.Future[Speaker | None] | None = None
         # What the call thread offers to the others; the loop is there while it may be asked for things.
         self._lock = threading.Lock()
         self._closed = False
@@ -167,6 +171,8 @@ class Call:
                 self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
             self._thread.join(2 * CLOSE_S)
+            if self._thread.is_alive():
+                log.error("the call thread does not end")
         self._studio.stop()
 
     # The call thread.
@@ -198,32 +204,43 @@ class Call:
         try:
             await stop.wait()
             await runner.close()
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
-            speaker = await self._speaker if self._speaker is not None else None
-            if speaker is not None:
-                await asyncio.to_thread(speaker.close)
+            await end_tasks(chores, SPEAKER_S)
+            await self._let_speaker_go()
         finally:
             with self._lock:
                 self._loop = None  # what was asked for until now is still done when the loop is closed
 
+    async def _let_speaker_go(self) -> None:
+        opening = self._speaker
+        if opening is None:
+            return
+        done, _ = await asyncio.wait({opening}, timeout=SPEAKER_S)
+        speaker = opening.result() if done else None  # one that opens after that closes itself
+        if speaker is not None:
+            done, _ = await asyncio.wait({in_thread(speaker.close, "speaker's end")}, timeout=SPEAKER_S)
+        if not done:
+            log.error("the driver of the speaker does not answer")
+
     def _open_speaker(self) -> Speaker | None:
         try:
-            return open_speaker(
+            speaker = open_speaker(
                 self._speaker_spec, self.mixer.pull, lambda sentence: self._note(sentence, "speaker")
             )
         except Exception:
             log.exception("the speaker could not be opened")
             self._note("The speaker cannot be used, so you hear nothing. Choose another one.", "speaker")
             return None
+        if self._closed:
+            speaker.close()
+            return None
+        return speaker
 
     def _state_changed(self, state: SessionState) -> None:
         self._state = state
         self._encode()
         if self._speaker is None and state.phase is Phase.FINDING:
             # Not before somebody wants to hear a meeting: a choice of devices alone makes no sound.
-            self._speaker = asyncio.get_running_loop().create_task(asyncio.to_thread(self._open_speaker))
+            self._speaker = in_thread(self._open_speaker, "speaker's begin")
         try:
             self._on_state(state)
         except Exception:

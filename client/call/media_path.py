@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from client.call.offer import (
     CAMERA_MID,
@@ -20,6 +20,7 @@ from client.call.offer import (
     build_offer,
 )
 from client.call.path_control import PathControl
+from client.call.places import LOUD, VOICE, Rank, is_loud
 from client.call.receiver import Receiver
 from client.media.picture import Picture
 from client.studio.messages import SoundEncoded, VideoEncoded
@@ -30,12 +31,14 @@ from rtc.rtp import RtpPacket
 from rtc.sdp import SdpError, SessionDescription
 from rtc.send_stream import SendStream
 from rtc.signalling import media
-from rtc.transport import Certificate, ClientLink, PeerTransport
+from rtc.tasks import end_tasks
+from rtc.transport import CLOSE_TIMEOUT_S, Certificate, ClientLink, PeerTransport
 
 #: Seconds without any packet, while we send, after which the path counts as dead. The server reports every
 #: second; shorter would take a short cut in the network for the end of the path.
 SILENT_S = 6.0
-#: Seconds for a decoder thread to end; one picture takes some milliseconds.
+#: Seconds for all decoder threads to end; one picture takes some milliseconds. Less leaves a thread behind
+#: on a busy machine, more keeps whoever closes waiting for one that hangs.
 THREAD_END_S = 1.5
 
 log = logging.getLogger(__name__)
@@ -93,10 +96,10 @@ class MediaPath:
         """Whether any offer for this path was answered."""
         return self._connecting is not None
 
-    def offer(self, producers: Sequence[media.Producer], *, first: bool) -> media.Offer | None:
-        """The offer for receiving `producers`; None if that was agreed on already. The caller sets the
-        number."""
-        if not self._sections.want(producers) and not first:
+    def offer(self, producers: Sequence[media.Producer], rank: Rank, *, first: bool) -> media.Offer | None:
+        """The offer for receiving `producers`, as many as fit; None if that was agreed on already. The caller
+        sets the number."""
+        if not self._sections.want(producers, rank) and not first:
             return None
         selection = {mid: self._selected(producer) for mid, producer in self._sections.by_mid().items()}
         self._offered = self._sections.layout(), selection
@@ -123,7 +126,11 @@ class MediaPath:
         self._set_up_receiving(description)
 
     def keep(self, producers: Sequence[media.Producer]) -> None:
-        """Whatever comes from others than these is not decoded or heard any more, from now on."""
+        """Whatever comes from others than these is not decoded or heard any more, from now on. Sections for
+        whoever is loud stay."""
+        self._keep([*producers, *LOUD])
+
+    def _keep(self, producers: Iterable[media.Producer]) -> None:
         kept = {p.id for p in producers}
         for producer in [p for p in self.receivers if p not in kept]:
             self._end(self.receivers.pop(producer))
@@ -190,23 +197,23 @@ class MediaPath:
     def stop(self) -> None:
         """Ends all streams at once, without a callback of the path any more; `close` frees the rest."""
         self._stopped = True
-        self.keep(())
+        self._keep(())
 
     async def close(self) -> None:
         """Frees the path. Returns when its threads are gone."""
         self.stop()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
         try:
-            await self._transport.close()
+            await self._transport.close()  # which ends `_connecting` too
         except Exception:
             log.exception("a media path did not close in order")
+        if self._connecting is not None:
+            await end_tasks([self._connecting], CLOSE_TIMEOUT_S)
         await asyncio.to_thread(self._wait_for_threads)
 
     def _wait_for_threads(self) -> None:
+        end = time.monotonic() + THREAD_END_S
         for receiver in self._ended:
-            if not receiver.wait_closed(THREAD_END_S):
+            if not receiver.wait_closed(max(end - time.monotonic(), 0.0)):
                 log.warning("a decoder did not end in time")
 
     async def _connect(self, description: SessionDescription) -> None:
@@ -230,7 +237,9 @@ class MediaPath:
             self._on_down()
 
     def _selected(self, producer: media.Producer) -> str | None:
-        """The producer's id, or None if nobody looks at it."""
+        """How the server is asked for it, or None if nobody looks at it."""
+        if is_loud(producer):
+            return VOICE
         unseen = producer.kind == "video" and self._shown is not None and producer.member not in self._shown
         return None if unseen else producer.id
 
@@ -279,7 +288,7 @@ class MediaPath:
 
     def _set_up_receiving(self, description: SessionDescription) -> None:
         wanted = self._sections.by_mid()
-        self.keep(list(wanted.values()))
+        self._keep(wanted.values())
         for mid, producer in wanted.items():
             section, known = description.section(mid), self.receivers.get(producer.id)
             if section is None or section.rejected or (known is not None and known.mid == mid):

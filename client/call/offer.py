@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from client.call.places import Rank, places
 from rtc.header_extensions import AUDIO_LEVEL, MID, TRANSPORT_WIDE
 from rtc.sdp import Codec, MediaSection, SessionDescription, TransportParameters
 from rtc.signalling import media
 
-#: Receiving sections of one path: 32 others with sound and picture, or 64 voices. More lets a larger meeting
-#: be seen in full; offer and answer grow by about 0.8 and 0.9 KB each and have to fit into one message of 64
-#: KiB.
-MAX_RECEIVING = 64
 #: (mid, id of the producer or None) of each receiving section, in order.
 Layout = tuple[tuple[str, str | None], ...]
 
@@ -61,16 +58,16 @@ class ReceiveSections:
     _next_mid: int = 0
     _agreed: Layout = ()
 
-    def want(self, producers: Sequence[media.Producer]) -> bool:
+    def want(self, producers: Sequence[media.Producer], rank: Rank = lambda producer: 0) -> bool:
         """Sets what is wanted; True if it is not what was agreed last, so that an offer is needed.
 
-        What does not fit is left out, pictures before voices.
+        `rank` tells which pictures come first where there are more than sections.
         """
-        wanted = {p.id: p for p in producers}
+        have = {s.producer.id for s in self._slots if s.producer is not None}
+        wanted = {p.id: p for p in places(producers, have, rank)}
         for slot in self._slots:
             if slot.producer is not None and slot.producer.id not in wanted:
                 slot.producer = None
-        have = {s.producer.id for s in self._slots if s.producer is not None}
         for producer_id, producer in wanted.items():
             if producer_id not in have:
                 self._place(producer)
@@ -93,13 +90,6 @@ class ReceiveSections:
 
     def _place(self, producer: media.Producer) -> None:
         free = next((s for s in self._slots if s.producer is None), None)
-        if free is None and len(self._slots) >= MAX_RECEIVING:
-            if producer.kind == "audio":
-                free = next(
-                    (s for s in reversed(self._slots) if s.producer and s.producer.kind != "audio"), None
-                )
-            if free is None:
-                return
         self._next_mid += 1
         mid = f"r{self._next_mid}"
         if free is not None:

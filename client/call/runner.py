@@ -8,8 +8,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from client.call.hearing import Hearing
 from client.call.media_path import MediaPath
 from client.call.pictures import PictureBoard
+from client.call.places import MAX_RECEIVING, is_loud
 from client.call.receiver import Receiver
 from client.call.signalling import SignallingClient
 from client.call.statistics import CallStatistics, MemberStatistics
@@ -24,12 +26,15 @@ from rtc.sdp import SdpError
 from rtc.secret import Secret
 from rtc.signalling import Message, media, session
 from rtc.signalling.base import PROTOCOL_VERSIONS
+from rtc.tasks import end_tasks
 from rtc.transport import Certificate
 
 #: Seconds between ticks: how late a repair may be asked for. Lower costs CPU in every quiet call.
 TICK_S = 0.02
 #: Seconds for a media path to close in order when the program ends.
 CLOSE_S = 2.0
+#: Seconds for one that did not, to end when it is cancelled: it only has to let go.
+END_S = 0.5
 CLIENT = "hearth-desktop/0.1.0"
 
 log = logging.getLogger(__name__)
@@ -47,7 +52,7 @@ class CallRunner:
         on_picture_rate: Callable[[int], None],
     ) -> None:
         self.session = Session()
-        self._pictures, self._mixer = pictures, mixer
+        self._pictures, self._hearing = pictures, Hearing(mixer)
         self._on_state, self._on_key_frame_wanted = on_state, on_key_frame_wanted
         self._on_picture_rate = on_picture_rate
         self._told = self.session.state
@@ -96,7 +101,13 @@ class CallRunner:
     def view(self, heights: Mapping[str, float], main: str | None) -> None:
         """How large members are shown, so that the server sends pictures that fit."""
         self._view.show(heights, main)
-        self._tell_view()
+        inside = self.session.state.phase in (Phase.SECURING, Phase.IN_CALL)
+        if inside and self._path is not None and self._path.agreed and len(self._receiving) > MAX_RECEIVING:
+            # Others are shown now than have a section, perhaps.
+            self._wanted = self._wanted or i.Receive(self._receiving)
+            self._offer()
+        else:
+            self._tell_view()
 
     def send_video(self, event: VideoEncoded) -> None:
         if self._path is not None and self.session.state.camera_on:
@@ -124,9 +135,8 @@ class CallRunner:
         self._stop_media()
         if self._closing:
             _, late = await asyncio.wait(self._closing, timeout=CLOSE_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if await end_tasks(late, END_S):
+                log.error("a media path does not close")
 
     def statistics(self) -> CallStatistics:
         """Counts so far, of members who left too."""
@@ -197,9 +207,10 @@ class CallRunner:
         if first:
             self._stop_media()
             self._view.forget()
+            self._hearing.forget()
             self._path = self._new_path()
         assert self._path is not None
-        offer = self._path.offer(wanted.producers, first=first)
+        offer = self._path.offer(wanted.producers, self._view.rank, first=first)
         if offer is not None:
             self._offering = next(self._numbers)
             self._signalling.send(offer.model_copy(update={"id": self._offering}))
@@ -283,6 +294,10 @@ class CallRunner:
                 if message.re == self._offering and self._path is not None:
                     self._answered(self._path, message)
                 return
+            case media.Voice():
+                owner = next((p.member for p in self._receiving if p.id == message.producer), None)
+                self._hearing.told(message.mid, owner)
+                return
             case session.Refused() if message.re is not None and message.re == self._offering:
                 self._offer_refused(message)
                 return
@@ -320,11 +335,7 @@ class CallRunner:
         """A receiver came, or goes."""
         if not on:
             self._add(self._past, receiver)
-        if receiver.sound is not None:
-            if on:
-                self._mixer.set_source(receiver.producer.member, receiver.sound.pull)
-            else:
-                self._mixer.remove(receiver.producer.member)
+        self._hearing.receiver(receiver, on)
 
     def _picture(self, member: str, picture: Picture) -> None:
         # From the decoder's thread.
@@ -334,6 +345,8 @@ class CallRunner:
 
     def _add(self, into: dict[str, MemberStatistics], receiver: Receiver) -> None:
         member = receiver.producer.member
+        if is_loud(receiver.producer):
+            return  # of several members, and nobody can tell any more how much of whom
         before = into.get(member) or MemberStatistics(self._names.get(member, ""))
         counts = receiver.stream.statistics
         decoded, errors = receiver.decoded()

@@ -10,6 +10,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from rtc.signalling import MAX_MESSAGE_BYTES, Message, ProtocolError, dump_message, parse_server_message
+from rtc.tasks import end_tasks
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 OPEN_TIMEOUT_S = 5.0
 #: Seconds between pings, and for the answer: notices a cut network in about 4 s.
 PING_S, PONG_S = 1.5, 2.5
+#: Seconds to send what is queued and say goodbye, and to end in disorder after that. Less may lose the
+#: goodbye in a slow network: the others see us for some seconds more.
+CLOSE_S, END_S = 2.0, 0.5
 #: Messages that may wait for a slow network; what is more is dropped, and the pings end it soon anyway.
 QUEUE_MESSAGES = 1000
 #: Messages that cannot be understood before what talks there counts as no Hearth server.
@@ -79,13 +83,12 @@ class SignallingClient:
             connection.finish()
 
     async def close(self) -> None:
-        """Ends everything within two seconds."""
+        """Ends everything within CLOSE_S and END_S."""
         self.disconnect()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=2.0)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_S)
+            if await end_tasks(late, END_S):
+                log.error("the signalling connection does not close")
 
     async def _run(self, url: str, connection: _Connection) -> None:
         stranger = False

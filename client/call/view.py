@@ -44,6 +44,14 @@ class View:
         """It did not take what it was told last."""
         self._told, self._unknown = _NOTHING, True if code == "message-unknown" else self._unknown
 
+    def rank(self, producer: media.Producer) -> int:
+        """How much its picture is wanted, the lower the more: a share or the big tile, shown, not known yet,
+        hidden."""
+        if producer.member == self._main or producer.source == "screen":
+            return 0
+        size = self._sizes.get(producer.member)
+        return 2 if size is None else 1 if size else 3
+
     def news(self, producers: Iterable[media.Producer]) -> tuple[dict[str, int], str | None] | None:
         """(height by producer, the main producer) that the server has to be told; None if it knows. Then that
         counts as told."""

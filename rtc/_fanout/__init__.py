@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import importlib.util
-import os
-from collections.abc import Sequence
-from functools import cache
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from functools import wraps
+from typing import Any, Final, TypeVar
 
+from rtc._fanout.loading import Kernel, load
 from rtc.fanout import (
     ARRIVALS,
+    BATCH,
     COUNTERS,
     RECORD,
     DestinationPlan,
@@ -24,100 +23,73 @@ from rtc.fanout import (
     StreamPlan,
     StreamStatistics,
 )
-
-#: What the kernel calls of OpenSSL's libcrypto, in the order of its table.
-_SYMBOLS: Final = (
-    "EVP_CIPHER_CTX_new",
-    "EVP_CIPHER_CTX_free",
-    "EVP_aes_128_gcm",
-    "EVP_aes_256_gcm",
-    "EVP_aes_128_ctr",
-    "EVP_aes_256_ctr",
-    "EVP_sha1",
-    "EVP_EncryptInit_ex",
-    "EVP_DecryptInit_ex",
-    "EVP_EncryptUpdate",
-    "EVP_DecryptUpdate",
-    "EVP_EncryptFinal_ex",
-    "EVP_DecryptFinal_ex",
-    "EVP_CIPHER_CTX_ctrl",
-    "HMAC_CTX_new",
-    "HMAC_CTX_free",
-    "HMAC_Init_ex",
-    "HMAC_Update",
-    "HMAC_Final",
+from rtc.fanout_plans import check_destination, check_ids, check_pace, check_stream
+from rtc.observation import (
+    KEPT_RECEIVED,
+    OBSERVATION,
+    RECEIVED,
+    USAGES,
+    Attention,
+    Observation,
+    Received,
 )
-#: Set to load the build with sanitizers, for tests.
-_SANITIZED: Final = "HEARTH_SANITIZED_KERNEL"
 
-
-class _Kernel:
-    """The loaded library."""
-
-    def __init__(self, ffi: Any, lib: Any, crypto: ctypes.CDLL) -> None:
-        self.ffi, self.lib = ffi, lib
-        self._crypto = crypto  # its functions are called as long as the kernel lives
-        addresses = [ctypes.cast(getattr(crypto, name), ctypes.c_void_p).value for name in _SYMBOLS]
-        table = ffi.new("void *[]", [ffi.cast("void *", address) for address in addresses])
-        if lib.hf_init(table, len(_SYMBOLS)) < 0:
-            raise ImportError("libcrypto lacks a function that the kernel needs")
-
-
-@cache
-def _load() -> _Kernel | str:
-    """The kernel, or why there is none, as a sentence."""
-    from rtc._fanout import build  # also run as a program of its own
-
-    sanitize = os.environ.get(_SANITIZED) == "1"
-    if not build.is_current(sanitize=sanitize):
-        return build.why_not() or "The kernel is not built: type python3 -m rtc._fanout.build."
-    crypto = _libcrypto()
-    if crypto is None:
-        return "There is no libcrypto of OpenSSL 3."
-    path = build.folder(sanitize=sanitize) / build.LIBRARY
-    spec = importlib.util.spec_from_file_location("_native", path)
-    assert spec is not None
-    assert spec.loader is not None
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return _Kernel(module.ffi, module.lib, crypto)
-    except (ImportError, OSError) as error:
-        return f"The kernel cannot be loaded: {error}."
-
-
-def _libcrypto() -> ctypes.CDLL | None:
-    """That of pylibsrtp's wheel, which exports its functions, or the system's."""
-    found: list[str] = []
-    binding = importlib.util.find_spec("pylibsrtp._binding")
-    if binding is not None and binding.origin is not None:
-        found.append(binding.origin)
-    for name in (*found, "libcrypto.so.3", ctypes.util.find_library("crypto") or ""):
-        try:
-            library = ctypes.CDLL(name) if name else None
-        except OSError:
-            continue
-        if library is not None and all(hasattr(library, symbol) for symbol in _SYMBOLS):
-            return library
-    return None
+T = TypeVar("T")
 
 
 def available() -> bool:
     """Whether the kernel can be used."""
-    return isinstance(_load(), _Kernel)
+    return isinstance(load(), Kernel)
 
 
 def why_not() -> str:
     """Why it cannot be used, as a sentence; empty if it can."""
-    kernel = _load()
+    kernel = load()
     return kernel if isinstance(kernel, str) else ""
 
 
+def fuzz(which: int, samples: Sequence[bytes], rounds: int, seed: int) -> int:
+    """For tests: samples changed at random through a reader of the kernel (hf_fuzz in fanout.h); how many
+    were taken for good. Raises ImportError where it is not built, ValueError for what it does not know."""
+    kernel = load()
+    if isinstance(kernel, str):
+        raise ImportError(kernel)
+    sizes = kernel.ffi.new("int[]", [len(sample) for sample in samples])
+    taken = int(kernel.lib.hf_fuzz(which, b"".join(samples), sizes, len(samples), rounds, seed))
+    if taken < 0:
+        raise ValueError("there is no such reader, or a sample is too long")
+    return taken
+
+
+#: Methods called for each batch: they take no number but the time and a socket, and stay as they are.
+_EACH_BATCH: Final = frozenset(("receive", "forward", "flush", "next_flush", "take", "heard"))
+
+
+def _in_range(kernel: type[T]) -> type[T]:
+    """A number that the C type does not hold is a ValueError as any other that is out of range."""
+
+    def checked(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return method(*arguments, **named)
+            except OverflowError:
+                raise ValueError("an argument is out of range") from None
+
+        return call
+
+    for name, method in list(vars(kernel).items()):
+        if callable(method) and not name.startswith("_") and name not in _EACH_BATCH:
+            setattr(kernel, name, checked(method))
+    return kernel
+
+
+@_in_range
 class NativeFanout:
     """The plane in C. Raises ImportError where it is not built."""
 
     def __init__(self) -> None:
-        kernel = _load()
+        kernel = load()
         if isinstance(kernel, str):
             raise ImportError(kernel)
         self._ffi, self._lib = kernel.ffi, kernel.lib
@@ -130,6 +102,10 @@ class NativeFanout:
         self._address = self._ffi.new("uint8_t **")
         self._sizes = self._ffi.new("int[2]")
         self._count = 0
+        self._heard = self._ffi.new("int[]", BATCH)
+        self._seen = self._ffi.new("hf_observation *")
+        self._seen_bytes = self._ffi.buffer(self._seen)
+        self._packets = self._ffi.new("hf_received[]", KEPT_RECEIVED)
 
     def _checked(self, result: int) -> int:
         if result >= 0:
@@ -154,18 +130,8 @@ class NativeFanout:
         )
 
     def set_extensions(self, peer: int, ids: ExtensionIds) -> None:
-        values = (
-            ids.mid,
-            ids.rid,
-            ids.repaired_rid,
-            ids.level,
-            ids.send_time,
-            ids.transport_wide,
-            ids.dependency,
-        )
-        if not all(0 <= value <= 255 for value in values):
-            raise ValueError("an extension's id is 0 to 255")
-        self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(values)))
+        check_ids(ids)
+        self._checked(self._lib.hf_set_extensions(self._core, peer, bytes(astuple(ids))))
 
     def route(self, address: bytes, peer: int) -> None:
         self._checked(self._lib.hf_route(self._core, address, len(address), peer))
@@ -174,6 +140,7 @@ class NativeFanout:
         self._checked(self._lib.hf_set_address(self._core, peer, address, len(address)))
 
     def set_pace(self, peer: int, rate: int) -> None:
+        check_pace(rate)
         self._checked(self._lib.hf_set_pace(self._core, peer, rate))
 
     def close_peer(self, peer: int) -> None:
@@ -182,6 +149,7 @@ class NativeFanout:
     # Streams and destinations.
 
     def open_stream(self, peer: int, plan: StreamPlan) -> int:
+        check_stream(plan)
         codecs = bytes(value for item in plan.codecs.items() for value in item)
         repairs = bytes(value for item in plan.rtx_types.items() for value in item)
         return self._checked(
@@ -213,6 +181,7 @@ class NativeFanout:
         self._checked(self._lib.hf_close_stream(self._core, stream))
 
     def open_destination(self, peer: int, plan: DestinationPlan) -> int:
+        check_destination(plan)
         codecs = bytes(v for codec, types in plan.codecs.items() for v in (codec, *types))
         return self._checked(
             self._lib.hf_open_destination(
@@ -324,6 +293,54 @@ class NativeFanout:
         columns = zip(unpack(times, count), unpack(sizes, count), unpack(clusters, count), strict=True)
         return [SentPacket(*column) if column[1] else None for column in columns]
 
+    def feedback(self, peer: int, packet: bytes, now: int) -> None:
+        self._checked(self._lib.hf_feedback(self._core, peer, packet, len(packet), now))
+
+    def listen(self, peer: int, attention: Attention) -> None:
+        self._checked(self._lib.hf_listen(self._core, peer, *attention))
+
+    def heard(self) -> list[int]:
+        count = self._lib.hf_heard(self._core, self._heard, BATCH)
+        return list(self._ffi.unpack(self._heard, count)) if count else []
+
+    def observe(self, peer: int, now: int) -> Observation:
+        self._checked(self._lib.hf_observe(self._core, peer, now, self._seen, self._packets))
+        *counts, usage, jumped, delays, kept = OBSERVATION.unpack(self._seen_bytes)
+        (
+            news,
+            received,
+            lost,
+            highest,
+            shortest,
+            least,
+            round_trip,
+            through,
+            recent,
+            jumps,
+            trend,
+            threshold,
+        ) = counts
+        packed = (
+            RECEIVED.iter_unpack(bytes(self._ffi.buffer(self._packets, kept * RECEIVED.size))) if kept else ()
+        )
+        return Observation(
+            news,
+            received,
+            lost,
+            highest,
+            shortest if delays else None,
+            least if delays else None,
+            round_trip if round_trip >= 0 else None,
+            through if through >= 0 else None,
+            recent if recent >= 0 else None,
+            jumps,
+            trend,
+            threshold,
+            USAGES[usage],
+            jumped != 0,
+            tuple(map(Received._make, packed)),
+        )
+
     def stream_statistics(self, stream: int) -> StreamStatistics:
         out = self._ffi.new("hf_stream_statistics *")
         self._checked(self._lib.hf_statistics(self._core, stream, out))
@@ -342,6 +359,7 @@ class NativeFanout:
             out.last_timestamp,
             out.repairs,
             out.dropped,
+            out.last_sequence,
         )
 
     def counters(self) -> dict[str, int]:

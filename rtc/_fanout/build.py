@@ -23,7 +23,7 @@ HERE: Final = Path(__file__).resolve().parent
 LIBRARY: Final = "_native.abi3.so"
 SANITIZED: Final = "sanitized"
 _STAMP: Final = ".built-from"
-_FLAGS: Final = ("-std=gnu11", "-O3", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden")
+_FLAGS: Final = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-fvisibility=hidden")
 _SANITIZER: Final = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 
 
@@ -126,6 +126,7 @@ def _compile(scratch: Path, *, sanitize: bool) -> Path:
         *map(str, sources()),
         "-o",
         str(library),
+        "-lm",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

@@ -24,8 +24,21 @@ typedef struct {
 } hf_stream_statistics;
 
 typedef struct {
-    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped;
+    int64_t stream, packets, octets, timestamp_offset, last_timestamp, repairs, dropped, last_sequence;
 } hf_destination_state;
+
+/* As OBSERVATION and RECEIVED in rtc/observation.py; -1 for what is not known. */
+typedef struct {
+    int64_t news, received, lost, highest, shortest, least, round_trip, through, recent, jumps;
+    double trend, threshold;
+    int32_t usage, jumped, delays, packets;
+} hf_observation;
+
+typedef struct {
+    int64_t sent, arrived;
+    int32_t size;
+    uint32_t cluster;
+} hf_received;
 
 /* Functions of OpenSSL's libcrypto, in the order of HF_SYMBOLS in __init__.py; 0, or -1 if one is missing. */
 int hf_init(void **functions, int count);
@@ -77,6 +90,13 @@ int hf_take(hf_core *core, const uint8_t **address, int *address_size, const uin
 
 int hf_arrivals(hf_core *core, int peer, uint16_t *numbers, int64_t *times, int most);
 int hf_sent(hf_core *core, int peer, int first, int count, int64_t *times, uint16_t *sizes, uint32_t *clusters);
+/* Feedback that came with other RTCP. */
+int hf_feedback(hf_core *core, int peer, const uint8_t *data, int size, int64_t now);
+int hf_listen(hf_core *core, int peer, int64_t patience, int64_t alarm, uint32_t cluster, int64_t from, int64_t until);
+/* Peers whose feedback is to be looked at, each once. */
+int hf_heard(hf_core *core, int *peers, int most);
+/* packets: room for 2048. */
+int hf_observe(hf_core *core, int peer, int64_t now, hf_observation *out, hf_received *packets);
 int hf_statistics(hf_core *core, int stream, hf_stream_statistics *out);
 int hf_state(hf_core *core, int destination, hf_destination_state *out);
 void hf_counters(hf_core *core, int64_t *out); /* in the order of COUNTERS */
@@ -85,6 +105,7 @@ void hf_counters(hf_core *core, int64_t *out); /* in the order of COUNTERS */
 int64_t hf_floor(hf_core *core, const int *peers, int peer_count, const uint8_t *packets, const int *sizes, int count,
                  int fd);
 
-/* For fuzzers: each reader alone, on any bytes. */
-int hf_fuzz_reader(int which, const uint8_t *data, int size);
+/* For tests: `rounds` times one of the samples, changed at random, through one reader or the plane; how many of them
+ * it took for good. Samples lie one behind the other; `which` is a place in PARSERS of tests/rtc/fanout_fuzz.py. */
+int64_t hf_fuzz(int which, const uint8_t *samples, const int *sizes, int count, int64_t rounds, uint64_t seed);
 #endif

@@ -121,24 +121,44 @@ static void remember(destination *d, peer *from, slot *s, const hf_record *r, co
         .tl0_at = (uint8_t)s->tl0_at};
 }
 
-/* RFC 2198: the payload type of each block becomes the receiver's. */
-static void retype_red(uint8_t *p, int size, int type)
+/* What a destination gets of a packet: the payload from `skipped` on as `codec`, under `type`. */
+typedef struct {
+    int codec, type, skipped;
+} offer;
+
+/* type -1: the destination cannot read it. One that knows Opus alone gets the primary block of RED. */
+static offer offer_of(const destination *d, const stream *st, const slot *s, const hf_record *r)
 {
-    int at = 0;
-    while (at < size) {
-        int more = p[at] & 0x80;
-        p[at] = (uint8_t)(more | type);
-        if (!more)
-            return;
-        at += 4;
+    int inner, begin;
+    if (r->codec == RED && d->types[RED] < 0 && !d->video && d->types[OPAQUE] >= 0) {
+        begin = red_primary(s->data + s->start + s->header, s->payload, &inner);
+        if (begin && st->codecs[inner] == OPAQUE)
+            return (offer){OPAQUE, d->types[OPAQUE], begin};
     }
+    return (offer){r->codec, d->types[r->codec], 0};
+}
+
+/* The payload with the destination's numbers and types in it: as it is, or in `copy`. */
+static const uint8_t *payload_for(const destination *d, const slot *s, const offer *o, const numbers *n, uint8_t *copy)
+{
+    const uint8_t *payload = s->data + s->start + s->header;
+    int patched = (s->picture_at && n->picture >= 0 && n->picture != s->picture) ||
+                  (s->tl0_at && n->tl0 >= 0 && n->tl0 != s->tl0);
+    if (!patched && (o->codec != RED || d->types[OPAQUE] < 0))
+        return payload + o->skipped;
+    /* Only its beginning changes, but sealing reads it in one piece. */
+    memcpy(copy, payload, (size_t)s->payload);
+    numbers_patch(copy, s->picture_at, s->picture_bits, s->tl0_at, n->picture, n->tl0);
+    if (o->codec == RED)
+        red_retype(copy, s->payload, d->types[OPAQUE]);
+    return copy;
 }
 
 static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot *s, const hf_record *r, int64_t now)
 {
     peer *p = peer_of(c, d->peer);
-    int type = d->types[r->codec];
-    if (type < 0 || r->flags & EMPTY) {
+    offer o = offer_of(d, st, s, r);
+    if (o.type < 0 || r->flags & EMPTY) {
         if (d->current == st->handle && (r->flags & (EMPTY | REPAIRED)) != (EMPTY | REPAIRED))
             rewriter_drop(&d->rewriter, r->sequence, -1, 15);
         return;
@@ -160,27 +180,19 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
         d->dropped++;
         return;
     }
-    d->latest_codec = r->codec;
+    d->latest_codec = o.codec;
     int marker = marker_of(d, r, s);
     header h;
-    header_build(&h, p, d, type, marker, n.sequence, n.timestamp, d->ssrc,
+    header_build(&h, p, d, o.type, marker, n.sequence, n.timestamp, d->ssrc,
                  r->level == 255 ? -1 : r->level | (r->flags & VOICE ? 0x80 : 0),
-                 s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame, now);
-    uint8_t *payload = s->data + s->start + s->header, copy[MAX_DATAGRAM];
+                 s->data + s->dependency_at, is_described ? s->dependency_size : 0, n.frame);
+    uint8_t copy[MAX_DATAGRAM];
     if (d->rtx_ssrc && d->video)
         remember(d, from, s, r, &n, marker, now);
-    int patched = (s->picture_at && n.picture >= 0 && n.picture != s->picture) ||
-                  (s->tl0_at && n.tl0 >= 0 && n.tl0 != s->tl0);
-    if (patched || (r->codec == RED && d->types[OPAQUE] >= 0)) {
-        /* Only its beginning changes, but sealing reads it in one piece. */
-        memcpy(copy, payload, (size_t)s->payload);
-        numbers_patch(copy, s->picture_at, s->picture_bits, s->tl0_at, n.picture, n.tl0);
-        if (r->codec == RED)
-            retype_red(copy, s->payload, d->types[OPAQUE]);
-        payload = copy;
-    }
-    if (seal_and_send(c, p, &h, payload, s->payload, d->ssrc, &d->sent, d->video ? MEDIA : AT_ONCE, 0, now)) {
-        d->packets++, d->octets += s->payload;
+    const uint8_t *payload = payload_for(d, s, &o, &n, copy);
+    int size = s->payload - o.skipped;
+    if (seal_and_send(c, p, &h, payload, size, d->ssrc, &d->sent, d->video ? MEDIA : AT_ONCE, 0, now)) {
+        d->packets++, d->octets += size;
         c->counters[C_FORWARDED]++;
     }
 }
@@ -224,6 +236,7 @@ int hf_state(hf_core *c, int handle, hf_destination_state *out)
     if (!d)
         return HF_NO_HANDLE;
     *out = (hf_destination_state){d->rewriter.switching ? -1 : d->current, d->packets, d->octets, d->rewriter.timestamp_offset,
-                                  d->rewriter.last_timestamp, d->repairs, d->dropped};
+                                  d->rewriter.last_timestamp, d->repairs, d->dropped,
+                                  d->rewriter.last_any ? d->rewriter.last_place & 0xFFFF : 0};
     return 0;
 }

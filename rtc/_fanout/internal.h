@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { BATCH = 64, MAX_DATAGRAM = 1500, MAX_SEGMENTS = 8, CACHE_PACKETS = 512, HISTORY_PACKETS = 1024 };
-enum { REPAIRS_PER_SECOND = 400, PACER_PACKETS = 400, PACER_BURST = 10000, ARRIVALS = 4096, SENT_PACKETS = 8192 };
+enum { REPAIRS_PER_SECOND = 400, PACER_PACKETS = 400, PACER_BURST = 10000, PACER_AGE = 300000, ARRIVALS = 4096, SENT_PACKETS = 8192 };
 enum { MAX_INCOMING_SSRCS = 64, STRANGERS_PER_SECOND = 2000, OTHERS_PER_SECOND = 400, BACKLOG = 4096 };
 enum { TAKE_PACKETS = 16384 };
 enum { CACHE_AGE = 1500000, REMEMBERED_DROPS = 512, REMEMBERED_PICTURES = 64, WINDOW = 128, ADDRESS_BYTES = 32 };
@@ -20,8 +20,8 @@ enum { MARKER = 1, REPAIRED = 2, EMPTY = 4, FRAME_START = 8, FRAME_END = 16, KEY
        VOICE = 128, DESCRIBED = 256 };
 enum { ID_MID, ID_RID, ID_REPAIRED_RID, ID_LEVEL, ID_SEND_TIME, ID_WIDE, ID_DEPENDENCY, IDS };
 enum { C_RECEIVED, C_SENT, C_FORWARDED, C_REPAIRS, C_PROBES, C_UNKNOWN_ADDRESS, C_TOO_LONG, C_MALFORMED, C_SRTP,
-       C_BEFORE_KEYS, C_TOO_MANY_STREAMS, C_STRANGERS, C_OTHERS, C_PACER_FULL, C_BUFFER_FULL, C_UNREACHABLE,
-       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, COUNTERS };
+       C_BEFORE_KEYS, C_TOO_MANY_STREAMS, C_STRANGERS, C_OTHERS, C_PACER_FULL, C_PACER_LATE, C_BUFFER_FULL, C_UNREACHABLE,
+       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, C_FEEDBACK, C_FEEDBACK_FLOOD, COUNTERS };
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p)
@@ -118,6 +118,11 @@ int rtp_read(slot *s, const uint8_t *ids, extensions *found);
 struct stream;
 int payload_read(slot *s, hf_record *r, struct stream *st);
 
+/* red.c: every block gets that payload type; where the primary block begins (0 where the lengths lie or nothing is in
+ * it) and its payload type. */
+void red_retype(uint8_t *payload, int size, int type);
+int red_primary(const uint8_t *payload, int size, int *type);
+
 /* rewrite.c */
 typedef struct {
     int64_t drops[REMEMBERED_PICTURES + 1];
@@ -165,11 +170,29 @@ typedef struct {
     int stream, repair;
 } ssrc_route;
 
+/* A header that is written: its bytes, and where in it the transport-wide number and the time of sending go when it
+ * leaves, 0 for nowhere. */
+typedef struct {
+    int size, wide_at, time_at;
+} layout;
+
+/* Header and payload in the clear, until it is their turn. */
 typedef struct waiting {
     struct waiting *next;
-    int size, number; /* number: transport-wide, -1 none; of `take`: bytes of the address */
+    int64_t since;
+    uint32_t ssrc, cluster;
+    int place; /* in the peer's sent_ssrcs, if it is still that SSRC's */
+    layout header;
+    int payload;
     uint8_t data[];
 } waiting;
+
+/* A datagram for `take`: its address, then ADDRESS_BYTES further on the data. */
+typedef struct taken {
+    struct taken *next;
+    int size, address_size;
+    uint8_t data[];
+} taken;
 
 typedef struct {
     waiting *first, **last;
@@ -220,6 +243,7 @@ typedef struct peer {
     int destination_count, destination_room, probe_next;
     int *streams;
     int stream_count, stream_room;
+    struct observer *observer;
 } peer;
 
 typedef struct stream {
@@ -309,18 +333,18 @@ struct hf_core {
     int batch;
     outputs out;
     chunk *chunks, *filling;
-    waiting *taken_first, **taken_last, *taken_now;
+    taken *taken_first, **taken_last, *taken_now;
     int taken_count;
     uint8_t taken_address[ADDRESS_BYTES];
     int64_t counters[COUNTERS];
     bucket strangers;
-    int no_segments; /* the system refused UDP GSO */
-    int *pacing;     /* peers with something waiting, in the order in which they began to */
-    int pacing_count, pacing_room;
+    int without_segments; /* messages until UDP GSO is tried again, which the system refused */
+    int *pacing, pacing_count, pacing_room; /* peers with something waiting, in the order in which they began to */
+    int *heard, heard_count, heard_room; /* peers whose feedback is to be looked at */
     void *io_in, *io_out; /* buffers of recvmmsg and sendmmsg */
 };
 
-/* tables.c */
+/* tables.c, addresses.c, peers.c */
 void *table_get(const table *t, int handle);
 int table_add(table *t, void *item);
 void table_remove(table *t, int handle);
@@ -328,33 +352,49 @@ static inline peer *peer_of(hf_core *c, int h) { return table_get(&c->peers, h);
 static inline stream *stream_of(hf_core *c, int h) { return table_get(&c->streams, h); }
 static inline destination *destination_of(hf_core *c, int h) { return table_get(&c->destinations, h); }
 int address_find(hf_core *c, const uint8_t *address, int size);
+void addresses_forget(hf_core *c, int peer);
 int list_add(int **list, int *count, int *room, int value);
 void list_remove(int *list, int *count, int value);
 ssrc_route *route_find(peer *p, uint32_t ssrc);
+int route_add(peer *p, uint32_t ssrc, int stream, int repair);
+void route_remove(peer *p, const ssrc_route *r);
+/* Counts what is dropped. */
+static inline int drop(hf_core *c, int counter)
+{
+    c->counters[counter]++;
+    return 0;
+}
+
+/* opening.c: 0 where it was dropped. */
+int open_rtp(hf_core *c, peer *p, slot *s);
+int open_rtcp(hf_core *c, peer *p, slot *s, hf_record *r);
+
+/* pacing.c */
+enum { URGENT, MEDIA, AT_ONCE };
+int must_wait(const peer *p, int how, int64_t now);
+void count_pace(peer *p, int size, int64_t now);
+int wait_turn(hf_core *c, peer *p, waiting *w, int how); /* 0 where there is no room for it */
+void queues_clear(hf_core *c, peer *p);
+void release_all_due(hf_core *c, int64_t now);
 
 /* sending.c */
-enum { URGENT, MEDIA, AT_ONCE };
 uint8_t *out_reserve(hf_core *c, int size);
-int must_wait(const peer *p, int how, int64_t now);
-void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now);
 void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data, int size);
-void queues_clear(hf_core *c, peer *p);
 void io_free(hf_core *c);
 void outputs_free(hf_core *c);
 
 /* packets.c: a header for what leaves. */
 typedef struct {
     uint8_t bytes[900];
-    int size;
-    int wide; /* the transport-wide number in it, -1 none */
+    layout layout;
 } header;
 void header_build(header *h, peer *p, const destination *d, int type, int marker, uint16_t sequence,
                   uint32_t timestamp, uint32_t ssrc, int level, const uint8_t *dependency, int dependency_size,
-                  int frame, int64_t now);
-used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place);
-/* Bytes of the datagram, 0 if it was dropped. */
+                  int frame);
+/* Bytes of the datagram that it is or will be, 0 if it was dropped. */
 int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, int *place,
                   int how, uint32_t cluster, int64_t now);
+void seal_waiting(hf_core *c, peer *p, waiting *w, int64_t now);
 /* Puts picture id and TL0PICIDX into a payload. */
 void numbers_patch(uint8_t *payload, int picture_at, int picture_bits, int tl0_at, int picture, int tl0);
 #endif

@@ -6,7 +6,10 @@ typedef struct {
     uint8_t id;
     const uint8_t *value;
     int size;
+    int *at; /* where its place is noted, or NULL */
 } element;
+
+enum { HEADER_BYTES = 12 };
 
 /* RFC 8285: the one-byte form if every id is 1..14 and every value 1..16 bytes, else the two-byte form. */
 static int extensions_write(uint8_t *out, const element *elements, int count)
@@ -23,6 +26,8 @@ static int extensions_write(uint8_t *out, const element *elements, int count)
             out[at++] = (uint8_t)e->size;
         }
         memcpy(out + at, e->value, (size_t)e->size);
+        if (e->at)
+            *e->at = HEADER_BYTES + at;
         at += e->size;
     }
     while (at & 3)
@@ -34,30 +39,25 @@ static int extensions_write(uint8_t *out, const element *elements, int count)
 
 void header_build(header *h, peer *p, const destination *d, int type, int marker, uint16_t sequence,
                   uint32_t timestamp, uint32_t ssrc, int level, const uint8_t *dependency, int dependency_size,
-                  int frame, int64_t now)
+                  int frame)
 {
+    static const uint8_t later[3]; /* what is not known before it leaves */
     element elements[5];
-    uint8_t level_byte = (uint8_t)level, send_time[3], wide[2], described[256];
+    uint8_t level_byte = (uint8_t)level, described[256];
     int count = 0;
-    h->wide = -1;
+    h->layout = (layout){0, 0, 0};
     if (p->ids[ID_MID] && d->mid_size)
-        elements[count++] = (element){p->ids[ID_MID], d->mid, d->mid_size};
+        elements[count++] = (element){p->ids[ID_MID], d->mid, d->mid_size, NULL};
     if (p->ids[ID_LEVEL] && level >= 0)
-        elements[count++] = (element){p->ids[ID_LEVEL], &level_byte, 1};
-    if (p->ids[ID_SEND_TIME]) {
-        uint32_t fixed = (uint32_t)(now * 262144 / 1000000);
-        send_time[0] = (uint8_t)(fixed >> 16), send_time[1] = (uint8_t)(fixed >> 8), send_time[2] = (uint8_t)fixed;
-        elements[count++] = (element){p->ids[ID_SEND_TIME], send_time, 3};
-    }
-    if (p->ids[ID_WIDE]) {
-        h->wide = p->wide;
-        put16(wide, (uint32_t)h->wide);
-        elements[count++] = (element){p->ids[ID_WIDE], wide, 2};
-    }
+        elements[count++] = (element){p->ids[ID_LEVEL], &level_byte, 1, NULL};
+    if (p->ids[ID_SEND_TIME])
+        elements[count++] = (element){p->ids[ID_SEND_TIME], later, 3, &h->layout.time_at};
+    if (p->ids[ID_WIDE])
+        elements[count++] = (element){p->ids[ID_WIDE], later, 2, &h->layout.wide_at};
     if (p->ids[ID_DEPENDENCY] && dependency_size >= 3) {
         memcpy(described, dependency, (size_t)dependency_size);
         put16(described + 1, (uint32_t)frame);
-        elements[count++] = (element){p->ids[ID_DEPENDENCY], described, dependency_size};
+        elements[count++] = (element){p->ids[ID_DEPENDENCY], described, dependency_size, NULL};
     }
     uint8_t *b = h->bytes;
     b[0] = count ? 0x90 : 0x80;
@@ -65,7 +65,7 @@ void header_build(header *h, peer *p, const destination *d, int type, int marker
     put16(b + 2, sequence);
     put32(b + 4, timestamp);
     put32(b + 8, ssrc);
-    h->size = 12 + (count ? extensions_write(b + 12, elements, count) : 0);
+    h->layout.size = HEADER_BYTES + (count ? extensions_write(b + HEADER_BYTES, elements, count) : 0);
 }
 
 void numbers_patch(uint8_t *payload, int picture_at, int picture_bits, int tl0_at, int picture, int tl0)
@@ -80,7 +80,7 @@ void numbers_patch(uint8_t *payload, int picture_at, int picture_bits, int tl0_a
         payload[tl0_at] = (uint8_t)tl0;
 }
 
-used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place)
+static used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place)
 {
     if (place && *place >= 0)
         return &p->sent_ssrcs[*place];
@@ -104,32 +104,69 @@ used_ssrc *sent_under(peer *p, uint32_t ssrc, int *place)
     return &p->sent_ssrcs[at];
 }
 
-int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, int *place,
-                  int how, uint32_t cluster, int64_t now)
+static void note_sent(peer *p, int size, uint32_t cluster, int64_t now)
+{
+    int number = p->wide++;
+    if (p->sent || (p->sent = calloc(SENT_PACKETS, sizeof *p->sent)))
+        p->sent[number % SENT_PACKETS] = (sent){now, cluster, (uint16_t)number, (uint16_t)size};
+}
+
+/* What leaves now gets its number and its time, and is sealed; bytes of the datagram, 0 if it was dropped. */
+static int seal_now(hf_core *c, peer *p, const uint8_t *head, const layout *l, const uint8_t *payload, int size,
+                    uint32_t ssrc, int *place, uint32_t cluster, int64_t now)
 {
     uint64_t index;
     uint8_t *out;
     used_ssrc *u;
     int sealed = -1;
-    if (must_wait(p, how, now) && p->urgent.count + p->media.count >= PACER_PACKETS) {
-        c->counters[C_PACER_FULL]++;
-        return 0;
-    }
     /* An index is never used twice: that would give the key stream away. */
-    if (p->keyed && h->size + size <= MAX_DATAGRAM && (u = sent_under(p, ssrc, place)) &&
-        srtp_estimate(&u->window, get16(h->bytes + 2), &index) && (out = out_reserve(c, h->size + size + GCM_TAG))) {
+    if (p->keyed && l->size + size <= MAX_DATAGRAM && (u = sent_under(p, ssrc, place)) &&
+        srtp_estimate(&u->window, get16(head + 2), &index) && (out = out_reserve(c, l->size + size + GCM_TAG))) {
         window_add(&u->window, index);
-        memcpy(out, h->bytes, (size_t)h->size);
-        sealed = srtp_seal(&p->out, out, h->size, payload, size, ssrc, index);
+        memcpy(out, head, (size_t)l->size);
+        if (l->time_at) {
+            uint32_t fixed = (uint32_t)(now * 262144 / 1000000);
+            out[l->time_at] = (uint8_t)(fixed >> 16), put16(out + l->time_at + 1, fixed);
+        }
+        if (l->wide_at)
+            put16(out + l->wide_at, p->wide);
+        sealed = srtp_seal(&p->out, out, l->size, payload, size, ssrc, index);
     }
-    if (sealed < 0 || sealed > MAX_DATAGRAM) {
-        c->counters[C_UNSENDABLE]++;
-        return 0;
-    }
-    if (h->wide >= 0)
-        p->wide++;
-    out_commit(c, p, out, sealed, how, h->wide, cluster, now);
+    if (sealed < 0 || sealed > MAX_DATAGRAM)
+        return drop(c, C_UNSENDABLE);
+    if (l->wide_at)
+        note_sent(p, sealed, cluster, now);
+    count_pace(p, sealed, now);
+    out_raw(c, p->address, p->address_size, out, sealed);
     return sealed;
+}
+
+int seal_and_send(hf_core *c, peer *p, const header *h, const uint8_t *payload, int size, uint32_t ssrc, int *place,
+                  int how, uint32_t cluster, int64_t now)
+{
+    const layout *l = &h->layout;
+    if (!must_wait(p, how, now))
+        return seal_now(c, p, h->bytes, l, payload, size, ssrc, place, cluster, now);
+    if (p->urgent.count + p->media.count >= PACER_PACKETS)
+        return drop(c, C_PACER_FULL);
+    int sealed = l->size + size + (p->keyed ? tag_bytes(&p->out) : MAX_DATAGRAM);
+    if (sealed > MAX_DATAGRAM)
+        return drop(c, C_UNSENDABLE);
+    waiting *w = malloc(sizeof *w + (size_t)(l->size + size));
+    if (!w)
+        return drop(c, C_PACER_FULL);
+    *w = (waiting){NULL, now, ssrc, cluster, place ? *place : -1, *l, size};
+    memcpy(w->data, h->bytes, (size_t)l->size);
+    memcpy(w->data + l->size, payload, (size_t)size);
+    return wait_turn(c, p, w, how) ? sealed : 0;
+}
+
+void seal_waiting(hf_core *c, peer *p, waiting *w, int64_t now)
+{
+    /* New keys may have come since, and with them other places. */
+    int known = w->place >= 0 && w->place < p->sent_count && p->sent_ssrcs[w->place].ssrc == w->ssrc;
+    int place = known ? w->place : -1;
+    seal_now(c, p, w->data, &w->header, w->data + w->header.size, w->payload, w->ssrc, &place, w->cluster, now);
 }
 
 int hf_send_rtp(hf_core *c, int handle, const uint8_t *packet, int size, int64_t now)
@@ -146,7 +183,7 @@ int hf_send_rtp(hf_core *c, int handle, const uint8_t *packet, int size, int64_t
         return 0;
     }
     memcpy(h.bytes, packet, (size_t)at);
-    h.size = at, h.wide = -1;
+    h.layout = (layout){at, 0, 0};
     seal_and_send(c, p, &h, packet + at, size - at, get32(packet + 8), NULL, AT_ONCE, 0, now);
     return 0;
 }
@@ -165,9 +202,9 @@ int hf_send_rtcp(hf_core *c, int handle, const uint8_t *packet, int size, int64_
         sealed = srtcp_seal(&p->out, out, size, ++u->rtcp_sent);
     }
     if (sealed < 0 || sealed > MAX_DATAGRAM)
-        c->counters[C_UNSENDABLE]++;
-    else
-        out_commit(c, p, out, sealed, AT_ONCE, -1, 0, now);
+        return drop(c, C_UNSENDABLE);
+    count_pace(p, sealed, now);
+    out_raw(c, p->address, p->address_size, out, sealed);
     return 0;
 }
 

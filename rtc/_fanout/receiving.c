@@ -1,13 +1,17 @@
 /* What comes in: whose it is, opened, and read into a record. */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "observing.h"
 #include <stdlib.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 /* Microseconds to wait for the rest of a picture, at once and in all; datagrams of a batch from which on that is not
  * worth it. Longer sends more in one call, and delays the picture's first packets by as much. */
 enum { NAP = 350, LINGER = 1000, BUSY = 12 };
+/* Microseconds to wait for more where nothing came but feedback that nobody has to look at: to wake Python costs more
+ * than to read it. Media ends the wait. Longer lets whatever else the loop has to do wait longer. */
+enum { LISTEN = 4000 };
 
 typedef struct {
     struct mmsghdr messages[BATCH];
@@ -28,12 +32,6 @@ int bucket_take(bucket *b, int64_t rate, int64_t now)
         return 0;
     b->level -= 1000000;
     return 1;
-}
-
-static int drop(hf_core *c, int counter)
-{
-    c->counters[counter]++;
-    return 0;
 }
 
 static void note_arrival(peer *p, const uint8_t *number, int64_t now)
@@ -136,100 +134,15 @@ static int read_rtp(hf_core *c, peer *p, slot *s, hf_record *r, int64_t now)
     return place(c, p, s, r, now);
 }
 
-/* What is known of an SSRC: the place behind the known ones for another, which counts once it authenticated. */
-static used_ssrc *incoming_of(hf_core *c, peer *p, uint32_t ssrc)
+/* Feedback for each packet is gathered here; all other RTCP is for Python. */
+static int read_rtcp(hf_core *c, peer *p, const slot *s, int64_t now)
 {
-    for (int i = 0; i < p->incoming_count; i++)
-        if (p->incoming[i].ssrc == ssrc)
-            return &p->incoming[i];
-    if (p->incoming_count == MAX_INCOMING_SSRCS) {
-        drop(c, C_TOO_MANY_STREAMS);
-        return NULL;
-    }
-    used_ssrc *fresh = &p->incoming[p->incoming_count];
-    memset(fresh, 0, sizeof *fresh);
-    fresh->ssrc = ssrc;
-    return fresh;
-}
-
-static void authenticated(peer *p, const used_ssrc *u) { p->incoming_count += u == &p->incoming[p->incoming_count]; }
-
-static int open_rtp(hf_core *c, peer *p, slot *s)
-{
-    const uint8_t *d = s->data;
-    int header = 12 + 4 * (d[0] & 15);
-    if (s->size < 12)
+    int only = feedback_only(s->data, s->size);
+    if (only < 0)
         return drop(c, C_MALFORMED);
-    if (d[0] & 0x10) {
-        if (s->size < header + 4)
-            return drop(c, C_MALFORMED);
-        header += 4 + 4 * get16(d + header + 2);
-    }
-    if (s->size < header)
-        return drop(c, C_MALFORMED);
-    used_ssrc *u = incoming_of(c, p, get32(d + 8));
-    if (!u)
-        return 0;
-    uint64_t index;
-    if (!srtp_estimate(&u->window, get16(d + 2), &index))
-        return drop(c, C_SRTP);
-    int size = srtp_open(&p->in, s->data, s->size, header, u->ssrc, index);
-    if (size < 0)
-        return drop(c, C_SRTP);
-    authenticated(p, u);
-    window_add(&u->window, index);
-    s->size = size;
-    return 1;
-}
-
-/* As libsrtp's rdb. */
-static int rtcp_fresh(const used_ssrc *u, uint32_t index)
-{
-    if (index >= u->rtcp_start + WINDOW)
-        return 1;
-    if (index < u->rtcp_start)
-        return 0;
-    uint64_t n = index - u->rtcp_start;
-    return !(u->rtcp_seen[n >> 6] >> (n & 63) & 1);
-}
-
-static void rtcp_add(used_ssrc *u, uint32_t index)
-{
-    uint64_t n = index - u->rtcp_start;
-    if (n >= WINDOW) {
-        uint64_t by = n - (WINDOW - 1);
-        if (by >= WINDOW) {
-            u->rtcp_seen[0] = u->rtcp_seen[1] = 0;
-        } else if (by >= 64) {
-            u->rtcp_seen[0] = u->rtcp_seen[1] >> (by - 64);
-            u->rtcp_seen[1] = 0;
-        } else {
-            u->rtcp_seen[0] = u->rtcp_seen[0] >> by | u->rtcp_seen[1] << (64 - by);
-            u->rtcp_seen[1] >>= by;
-        }
-        u->rtcp_start += by;
-        n = WINDOW - 1;
-    }
-    u->rtcp_seen[n >> 6] |= (uint64_t)1 << (n & 63);
-}
-
-static int open_rtcp(hf_core *c, peer *p, slot *s, hf_record *r)
-{
-    uint32_t index;
-    if (s->size < 12)
-        return drop(c, C_MALFORMED);
-    used_ssrc *u = incoming_of(c, p, get32(s->data + 4));
-    if (!u)
-        return 0;
-    int size = srtcp_open(&p->in, s->data, s->size, &index);
-    if (size < 0 || !rtcp_fresh(u, index))
-        return drop(c, C_SRTP);
-    authenticated(p, u);
-    rtcp_add(u, index);
-    s->size = size;
-    r->kind = KIND_RTCP;
-    r->size = (uint16_t)size;
-    return 1;
+    if (only)
+        observer_take(c, p, s->data, s->size, now);
+    return !only;
 }
 
 /* One datagram in slot s; 1 if it became a record. */
@@ -264,7 +177,7 @@ static int arrived(hf_core *c, slot *s, hf_record *r, int64_t now)
     if (!p->keyed)
         return drop(c, C_BEFORE_KEYS);
     if (s->size >= 2 && s->data[1] >= 192 && s->data[1] <= 223)
-        return open_rtcp(c, p, s, r);
+        return open_rtcp(c, p, s, r) && read_rtcp(c, p, s, now);
     return open_rtp(c, p, s) && read_rtp(c, p, s, r, now);
 }
 
@@ -306,6 +219,14 @@ static int read_more(hf_core *c, reading *io, int fd, int first, int64_t now)
     return got > 0 ? got : 0;
 }
 
+/* Whether something does within so many microseconds. */
+static int comes(int fd, int64_t within)
+{
+    struct timespec most = {0, within * 1000};
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return within > 0 && ppoll(&one, 1, &most, NULL) > 0;
+}
+
 int hf_receive(hf_core *c, int fd, int64_t now)
 {
     reading *io = reading_of(c);
@@ -315,8 +236,14 @@ int hf_receive(hf_core *c, int fd, int64_t now)
     int got = read_more(c, io, fd, 0, now);
     if (!got)
         return -1; /* told from a batch of which nothing is left */
+    int64_t began = clock_now(), due = hf_next_flush(c, now), listen = due >= 0 && due < LISTEN ? due : LISTEN;
+    for (int more = 1; more && !c->batch && !c->heard_count && got < BATCH;) {
+        more = comes(fd, listen - (clock_now() - began)) ? read_more(c, io, fd, got, now + clock_now() - began) : 0;
+        got += more;
+    }
     /* With much to do batches are full enough by themselves. */
-    for (int64_t began = clock_now(), passed = 0; got < BUSY && passed < LINGER && within_a_frame(c);) {
+    began = clock_now();
+    for (int64_t passed = 0; got < BUSY && passed < LINGER && within_a_frame(c);) {
         struct timespec nap = {0, NAP * 1000};
         nanosleep(&nap, NULL); /* one waking for several packets, not one for each */
         passed = clock_now() - began;

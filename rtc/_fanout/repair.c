@@ -25,7 +25,7 @@ static int send_repair(hf_core *c, destination *d, int type, int first, int mark
     peer *p = peer_of(c, d->peer);
     header h;
     header_build(&h, p, d, type, marker, (uint16_t)(d->rtx_sequence + 1), timestamp, d->rtx_ssrc, -1,
-                 dependency, dependency_size, frame, now);
+                 dependency, dependency_size, frame);
     h.bytes[0] |= (uint8_t)first;
     int sent = seal_and_send(c, p, &h, payload, size, d->rtx_ssrc, &d->rtx_sent, URGENT, cluster, now);
     if (sent)
@@ -39,6 +39,8 @@ static int again(hf_core *c, destination *d, const history *h, const cached *kep
     put16(payload, h->sequence);
     memcpy(payload + 2, kept->data, (size_t)kept->size);
     numbers_patch(payload + 2, h->picture_at, h->picture_bits, h->tl0_at, h->picture, h->tl0);
+    if (h->codec == RED && d->types[OPAQUE] >= 0)
+        red_retype(payload + 2, kept->size, d->types[OPAQUE]);
     return send_repair(c, d, d->rtx_types[h->codec], 0, h->marker, h->timestamp, payload, kept->size + 2,
                        kept->data + kept->size, kept->dependency_size, h->frame, cluster, now);
 }

@@ -1,4 +1,4 @@
-/* What leaves: paced by peer, then sent in as few calls as possible. */
+/* What leaves, in as few calls as possible. */
 #define _GNU_SOURCE
 #include "internal.h"
 #include <errno.h>
@@ -11,7 +11,9 @@
 #endif
 #define SEGMENT_LEVEL 17 /* SOL_UDP */
 
-enum { MESSAGES = 256, SEGMENTED_BYTES = 60000 };
+/* WITHOUT_SEGMENTS: messages that are sent without segmentation after it was refused, until it is tried again. More
+ * spares tries in vain where it never works; fewer is sooner done with a way that was narrow for a while. */
+enum { MESSAGES = 256, SEGMENTED_BYTES = 60000, WITHOUT_SEGMENTS = 1000 };
 
 typedef struct {
     struct mmsghdr messages[MESSAGES];
@@ -70,120 +72,6 @@ void out_raw(hf_core *c, const uint8_t *address, int address_size, uint8_t *data
         c->counters[C_UNREACHABLE]++;
 }
 
-static int waits(const peer *p) { return p->urgent.count + p->media.count; }
-
-int must_wait(const peer *p, int how, int64_t now)
-{
-    return how != AT_ONCE && (waits(p) || (p->rate && p->until - now > PACER_BURST));
-}
-
-static void count_pace(peer *p, int size, int64_t now)
-{
-    if (p->rate)
-        p->until = (p->until > now ? p->until : now) + (int64_t)size * 1000000 / p->rate;
-}
-
-/* time -1: it waits. */
-static void note_sent(peer *p, int number, int size, uint32_t cluster, int64_t time)
-{
-    if (number >= 0 && (p->sent || (p->sent = calloc(SENT_PACKETS, sizeof *p->sent))))
-        p->sent[number % SENT_PACKETS] = (sent){time, cluster, (uint16_t)number, (uint16_t)size};
-}
-
-static waiting *kept(const uint8_t *data, int size, int number)
-{
-    waiting *w = malloc(sizeof *w + (size_t)size);
-    if (w) {
-        memcpy(w->data, data, (size_t)size);
-        w->next = NULL, w->size = size, w->number = number;
-    }
-    return w;
-}
-
-void out_commit(hf_core *c, peer *p, uint8_t *data, int size, int how, int number, uint32_t cluster, int64_t now)
-{
-    if (!must_wait(p, how, now)) {
-        note_sent(p, number, size, cluster, now);
-        count_pace(p, size, now);
-        out_raw(c, p->address, p->address_size, data, size);
-        return;
-    }
-    waiting *w = kept(data, size, number);
-    if (!w || (!waits(p) && list_add(&c->pacing, &c->pacing_count, &c->pacing_room, p->handle) < 0)) {
-        free(w);
-        c->counters[C_PACER_FULL]++;
-        return;
-    }
-    note_sent(p, number, size, cluster, -1);
-    queue *q = how == URGENT ? &p->urgent : &p->media;
-    *q->last = w, q->last = &w->next, q->count++;
-}
-
-static waiting *queue_take(queue *q)
-{
-    waiting *w = q->first;
-    if (w) {
-        q->first = w->next, q->count--;
-        if (!q->first)
-            q->last = &q->first;
-    }
-    return w;
-}
-
-static waiting *next_waiting(peer *p)
-{
-    waiting *w = queue_take(&p->urgent);
-    return w ? w : queue_take(&p->media);
-}
-
-void queues_clear(hf_core *c, peer *p)
-{
-    waiting *w;
-    list_remove(c->pacing, &c->pacing_count, p->handle);
-    while ((w = next_waiting(p)))
-        free(w);
-}
-
-static void release_due(hf_core *c, peer *p, int64_t now)
-{
-    while (waits(p) && (!p->rate || p->until - now <= PACER_BURST)) {
-        waiting *w = next_waiting(p);
-        uint8_t *out = out_reserve(c, w->size);
-        count_pace(p, w->size, now);
-        if (w->number >= 0 && p->sent && p->sent[w->number % SENT_PACKETS].number == w->number)
-            p->sent[w->number % SENT_PACKETS].time = now;
-        if (out) {
-            memcpy(out, w->data, (size_t)w->size);
-            out_raw(c, p->address, p->address_size, out, w->size);
-        }
-        free(w);
-    }
-}
-
-static void release_all_due(hf_core *c, int64_t now)
-{
-    int left = 0;
-    for (int i = 0; i < c->pacing_count; i++) {
-        peer *p = peer_of(c, c->pacing[i]);
-        release_due(c, p, now);
-        if (waits(p))
-            c->pacing[left++] = c->pacing[i];
-    }
-    c->pacing_count = left;
-}
-
-int64_t hf_next_flush(hf_core *c, int64_t now)
-{
-    int64_t soonest = -1;
-    for (int i = 0; i < c->pacing_count; i++) {
-        const peer *p = peer_of(c, c->pacing[i]);
-        int64_t left = p->rate ? p->until - PACER_BURST - now : 0;
-        left = left < 0 ? 0 : left;
-        soonest = soonest < 0 || left < soonest ? left : soonest;
-    }
-    return soonest;
-}
-
 /* Outputs from `i` on that go in one message; how many. */
 static int same_message(const outputs *o, int i, int most)
 {
@@ -205,7 +93,8 @@ static int is_socket_address(const output *o) { return o->address_size == 16 || 
 static int write_message(hf_core *c, writing *io, int m, int i)
 {
     output *o = &c->out.items[i];
-    int n = same_message(&c->out, i, c->no_segments ? 1 : MAX_SEGMENTS), total = 0;
+    int n = same_message(&c->out, i, c->without_segments ? 1 : MAX_SEGMENTS), total = 0;
+    c->without_segments -= c->without_segments > 0;
     for (int k = 0; k < n; k++)
         total += o[k].size;
     io->vectors[m] = (struct iovec){o->data, (size_t)total};
@@ -229,6 +118,30 @@ static void count_sent(hf_core *c, int first, int end)
         c->counters[C_SENT]++, c->counters[C_SENT_OCTETS] += c->out.items[i].size;
 }
 
+static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
+/* The first message was refused; how many outputs are done with. Several in segments: whether one alone goes tells if
+ * it is the segments or the way there, for one way that is closed must not cost all others their segments. */
+static int refused(hf_core *c, writing *io, int fd, int i, int *full)
+{
+    int error = errno, count = io->first[1] - i;
+    if (count > 1 && (error == EIO || error == EINVAL)) {
+        output *o = &c->out.items[i];
+        if (sendto(fd, o->data, (size_t)o->size, MSG_DONTWAIT, (struct sockaddr *)o->address,
+                   (socklen_t)o->address_size) >= 0) {
+            c->without_segments = WITHOUT_SEGMENTS;
+            count_sent(c, i, i + 1);
+            return 1;
+        }
+        error = errno;
+    }
+    *full = is_full(error);
+    if (*full || error == EINTR)
+        return 0;
+    c->counters[C_UNREACHABLE] += count;
+    return count;
+}
+
 /* Sends from output `i` on; where it stopped: at the end, or because the socket is full. */
 static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
 {
@@ -243,13 +156,8 @@ static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
         if (done > 0) {
             count_sent(c, i, io->first[done]);
             i = io->first[done];
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-            *full = 1;
-        } else if ((errno == EIO || errno == EINVAL) && io->first[1] - io->first[0] > 1) {
-            c->no_segments = 1; /* this system, or the way there, has no segmentation */
-        } else if (errno != EINTR) {
-            c->counters[C_UNREACHABLE] += io->first[1] - io->first[0];
-            i = io->first[1];
+        } else {
+            i += refused(c, io, fd, i, full);
         }
     }
     return i;
@@ -257,15 +165,15 @@ static int write_all(hf_core *c, writing *io, int fd, int i, int *full)
 
 static void put_aside(hf_core *c, const output *o)
 {
-    waiting *w = c->taken_count < TAKE_PACKETS ? malloc(sizeof *w + (size_t)o->size + ADDRESS_BYTES) : NULL;
-    if (!w) {
+    taken *t = c->taken_count < TAKE_PACKETS ? malloc(sizeof *t + (size_t)o->size + ADDRESS_BYTES) : NULL;
+    if (!t) {
         c->counters[C_BUFFER_FULL]++;
         return;
     }
-    w->next = NULL, w->size = o->size, w->number = o->address_size;
-    memcpy(w->data, o->address, ADDRESS_BYTES);
-    memcpy(w->data + ADDRESS_BYTES, o->data, (size_t)o->size);
-    *c->taken_last = w, c->taken_last = &w->next, c->taken_count++;
+    t->next = NULL, t->size = o->size, t->address_size = o->address_size;
+    memcpy(t->data, o->address, ADDRESS_BYTES);
+    memcpy(t->data + ADDRESS_BYTES, o->data, (size_t)o->size);
+    *c->taken_last = t, c->taken_last = &t->next, c->taken_count++;
     c->counters[C_SENT]++, c->counters[C_SENT_OCTETS] += o->size;
 }
 
@@ -317,9 +225,7 @@ int hf_flush(hf_core *c, int fd, int64_t now)
     if (!c->io_out && !(c->io_out = malloc(sizeof(writing))))
         return HF_NO_MEMORY;
     set_aside(c, fd);
-    int i = 0, full = 0;
-    while (i < c->out.count && !full)
-        i = write_all(c, c->io_out, fd, i, &full);
+    int full = 0, i = write_all(c, c->io_out, fd, 0, &full);
     if (i < c->out.count) {
         keep_rest(c, i);
     } else {
@@ -332,29 +238,15 @@ int hf_flush(hf_core *c, int fd, int64_t now)
 int hf_take(hf_core *c, const uint8_t **address, int *address_size, const uint8_t **data, int *size)
 {
     free(c->taken_now);
-    waiting *w = c->taken_now = c->taken_first;
-    if (!w)
+    taken *t = c->taken_now = c->taken_first;
+    if (!t)
         return 0;
-    c->taken_first = w->next, c->taken_count--;
+    c->taken_first = t->next, c->taken_count--;
     if (!c->taken_first)
         c->taken_last = &c->taken_first;
-    *address = w->data, *address_size = w->number;
-    *data = w->data + ADDRESS_BYTES, *size = w->size;
+    *address = t->data, *address_size = t->address_size;
+    *data = t->data + ADDRESS_BYTES, *size = t->size;
     return 1;
-}
-
-int hf_sent(hf_core *c, int handle, int first, int count, int64_t *times, uint16_t *sizes, uint32_t *clusters)
-{
-    peer *p = peer_of(c, handle);
-    if (!p)
-        return HF_NO_HANDLE;
-    for (int i = 0; i < count; i++) {
-        int number = (first + i) & 0xFFFF;
-        const sent *s = p->sent ? &p->sent[number % SENT_PACKETS] : NULL;
-        int known = s && s->size && s->number == number && s->time >= 0;
-        times[i] = known ? s->time : 0, sizes[i] = known ? s->size : 0, clusters[i] = known ? s->cluster : 0;
-    }
-    return 0;
 }
 
 void hf_counters(hf_core *c, int64_t *out) { memcpy(out, c->counters, sizeof c->counters); }
@@ -364,10 +256,10 @@ void outputs_free(hf_core *c)
     for (chunk *k = c->chunks, *next; k; k = next)
         next = k->next, free(k);
     free(c->out.items);
-    for (waiting *w = c->taken_first, *next; w; w = next)
-        next = w->next, free(w);
+    for (taken *t = c->taken_first, *next; t; t = next)
+        next = t->next, free(t);
     free(c->taken_now);
-    free(c->pacing);
+    free(c->pacing), free(c->heard);
 }
 
 void io_free(hf_core *c)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from rtc.observation import Received
+
 #: Microseconds of sending that make one group (draft: burst_time). Longer smooths more and sees less.
 GROUP_SPAN: Final = 5_000
 #: Packets that arrive within this many microseconds of the last one, sooner than they were sent apart, belong
@@ -16,15 +18,6 @@ BURST_SPAN: Final = 100_000
 #: receiver's clock, and groups in the wrong order before it is the order that counts.
 CLOCK_JUMP: Final = 3_000_000
 MAX_DISORDER: Final = 3
-
-
-class Received(NamedTuple):
-    """A packet that arrived. Times in microseconds: sent by our clock, arrived by the receiver's."""
-
-    sent: int
-    arrived: int
-    size: int  # bytes
-    cluster: int  # of a probe, 0 for ordinary packets
 
 
 class Group(NamedTuple):

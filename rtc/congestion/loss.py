@@ -19,6 +19,9 @@ STUBBORN: Final = 0.7
 COLLAPSE: Final = 0.30
 COLLAPSE_MARGIN: Final = 1.1
 LOADED: Final = 0.65
+#: The limit is never below this part of what comes through, since that passes, as everybody can see. Higher
+#: keeps a short queue full, lower gives more than it must.
+PASSES: Final = 0.98
 #: The limit is given up once it is this much above what the delay allows: it says nothing any more.
 SURPLUS: Final = 1.5
 #: What is judged at once: at least so many microseconds and packets. Less takes chance for congestion.
@@ -61,9 +64,10 @@ class LossLimit:
                 self._first = rate, fraction
             elif rate < self._first[0] / 2 and STUBBORN * self._first[1] < fraction <= COLLAPSE:
                 return
-            self.limit = rate * (1 - fraction / 2)
+            limit = rate * (1 - fraction / 2)
             if fraction > COLLAPSE and came_through >= LOADED * rate * (1 - fraction) > 0:
-                self.limit = min(self.limit, came_through * COLLAPSE_MARGIN)
+                limit = min(limit, came_through * COLLAPSE_MARGIN)
+            self.limit = max(limit, came_through * PASSES)
         elif self.limit is not None:
             rise = RISE if fraction < LOW else SLOW_RISE
             self.limit += self.limit * rise * min(elapsed / 1e6, 2.0)

@@ -30,6 +30,7 @@ class QueueWatch:
         self.delay = 0  # microseconds above the empty path
         self.draining = False
         self.severe = False  # and growing
+        self.began = False  # it has just become too long
         self._slices: deque[tuple[int, int]] = deque()  # (since, shortest delay in it)
         self._judged_at = self._judged_from = 0
         self._not_before = 0
@@ -37,22 +38,28 @@ class QueueWatch:
     def reset(self) -> None:
         """The clocks jumped."""
         self._slices.clear()
-        self.delay, self.draining, self.severe = 0, False, False
+        self.delay, self.draining, self.severe, self.began = 0, False, False, False
 
-    def update(self, shortest: int, now: int) -> None:
-        """The shortest delay (us) among the packets of one feedback."""
+    @property
+    def base(self) -> int:
+        """The delay of the empty path; 0 where nothing is known."""
+        return min((delay for _, delay in self._slices), default=0)
+
+    def update(self, shortest: int, least: int, now: int) -> None:
+        """The shortest delay (us) among the packets of the last feedback, and of all since the last call."""
         slices = self._slices
         if not slices or now - slices[-1][0] >= _SLICE:
-            slices.append((now, shortest))
-        elif shortest < slices[-1][1]:
-            slices[-1] = (slices[-1][0], shortest)
+            slices.append((now, least))
+        elif least < slices[-1][1]:
+            slices[-1] = (slices[-1][0], least)
         while now - slices[0][0] > BASE_SPAN:
             slices.popleft()
-        before, self.delay = self.delay, shortest - min(delay for _, delay in slices)
+        before, self.delay = self.delay, shortest - self.base
         self.severe = self.delay > SEVERE and self.delay > before
+        self.began = False
         if not self.draining:
             if self.delay > FULL and now >= self._not_before:
-                self.draining = True
+                self.draining = self.began = True
                 self._judge_later(now)
         elif self.delay < EMPTY:
             self.draining = False

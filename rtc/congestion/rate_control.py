@@ -9,7 +9,7 @@ from enum import Enum
 from math import ceil, sqrt
 from typing import Final
 
-from rtc.congestion.trend import Usage
+from rtc.observation import Usage
 
 #: Part of what came through that is sent after a queue grew. Lower empties it sooner and leaves more of the
 #: path unused.
@@ -105,6 +105,12 @@ class RateControl:
             self.state = State.INCREASE
         elif self.state is State.INCREASE:
             self._increase(received, rtt, elapsed / 1e6)
+
+    def passes(self, rate: int) -> None:
+        """As many bit/s come through, and the queue does not grow: a cut made while the path stood still for
+        a moment is taken back.
+        """
+        self.set_rate(max(self.rate, rate * BACK_OFF))
 
     def probed(self, rate: int) -> None:
         """A probe came through at `rate` bit/s."""

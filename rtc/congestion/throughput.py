@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from rtc.congestion.groups import Received
+from rtc.observation import Received
 
 #: Microseconds over which the acknowledged rate is taken. Longer is calmer; it follows a change as much
 #: later.

@@ -7,8 +7,9 @@ place of the Kalman filter of draft-ietf-rmcat-gcc-02 section 5.3; the threshold
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 from typing import Final
+
+from rtc.observation import Usage
 
 #: Groups over which the slope is taken. More is calmer and later.
 WINDOW: Final = 20
@@ -32,14 +33,6 @@ FOLLOW_DOWN: Final = 0.039
 BURST: Final = 15.0
 #: Milliseconds over the threshold before it counts as over-use. Longer lets more of a queue build up.
 OVERUSE_TIME: Final = 10.0
-
-
-class Usage(Enum):
-    """What the delay says of the path."""
-
-    NORMAL = "normal"
-    OVER = "over"
-    UNDER = "under"
 
 
 class Trendline:
@@ -97,7 +90,10 @@ class Trendline:
         if count < WINDOW:
             return 0.0
         spread = count * self._sum_xx - self._sum_x * self._sum_x
-        return (count * self._sum_xy - self._sum_x * self._sum_y) / spread if spread > 0 else 0.0
+        if spread <= 0:
+            return 0.0
+        # Each rounded first, as the kernel has to.
+        return float(count * self._sum_xy - self._sum_x * self._sum_y) / float(spread)
 
     def _detect(self, slope: float, sent_ms: float) -> None:
         trend = self.trend

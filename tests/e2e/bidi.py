@@ -213,6 +213,12 @@ class Firefox:
         self._ask("session.new", capabilities={})
         self._ask("session.subscribe", events=["log.entryAdded"])
         self._context = self._ask("browsingContext.getTree", maxDepth=0)["contexts"][0]["context"]
+        width, height = self.size  # without this some versions take 1280 x 886, whatever the screen is
+        self._ask(
+            "browsingContext.setViewport",
+            context=self._context,
+            viewport={"width": width, "height": height},
+        )
         if self.preload:
             self._ask("script.addPreloadScript", functionDeclaration=self.preload)
 

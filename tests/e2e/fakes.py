@@ -15,6 +15,8 @@ from client.media.picture import Picture
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
 FRAMES = 20
+#: Of a busy film, like a real camera: at fewer an encoder that made a key frame leaves out pictures for long.
+BUSY_FPS = 20
 GRAIN = 2  # pixels
 
 
@@ -26,8 +28,9 @@ def write_camera(
     A `busy` one has grain that changes with every picture, so that an encoder uses all the rate it may have.
     """
     grain = np.random.default_rng(identity) if busy else None
+    fps = BUSY_FPS if busy else FPS
     with path.open("wb") as film:
-        film.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{FPS}:1 Ip A1:1 C420jpeg\n".encode())
+        film.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
         for picture in _pictures(identity, size, grain):
             film.write(b"FRAME\n" + picture.to_i420_array().tobytes())
     return path

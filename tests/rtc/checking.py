@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from aioice import stun
 
+from rtc import checks
 from rtc.fanout import DROP, Record
 from rtc.fanout_open import native_reason
 from rtc.mux_link import MuxLink
@@ -31,6 +32,11 @@ def binding(username: str | None, password: str | None, *, nominate: bool = Fals
 def check(link: MuxLink, *, nominate: bool = True) -> bytes:
     """A valid one for `link`."""
     return binding(f"{link.ufrag}:me", link.password, nominate=nominate)
+
+
+def answer(data: bytes, password: str) -> bytes:
+    """What a peer whose password that is says to a check of ours."""
+    return checks.success(checks.authentic(data, password), ("192.0.2.9", 9), password)
 
 
 def noting(numbers: list[int]) -> Callable[[Record, int, int], int]:

@@ -29,8 +29,8 @@ TAKES = {
     Codec.VP9: (102, 103),
     Codec.AV1: (104, 105),
     Codec.H264: (106, 0),
-    Codec.OPAQUE: (109, 0),
-    Codec.RED: (110, 0),
+    Codec.OPAQUE: (109, 108),
+    Codec.RED: (110, 112),
 }
 
 
@@ -112,7 +112,7 @@ class Changes(Pair):
                 random.randrange(1, 1 << 32),
                 90000 if video else 48000,
                 video,
-                {known: codec for known, codec in TYPES.items() if known == kind or random.random() < 0.5},
+                {known: codec for known, codec in TYPES.items() if random.random() < self.sends(kind, known)},
                 RTX_TYPES if video else {},
                 random.choice((0, random.randrange(1, 1 << 32))) if video else 0,
                 group,
@@ -125,6 +125,13 @@ class Changes(Pair):
             self.sources[stream], self.owners[stream] = source, peer
             if random.random() < 0.5:
                 self.both("set_clock", stream, self.now + random.randrange(100_000), source.time)
+
+    @staticmethod
+    def sends(kind: int, known: int) -> float:
+        """How many streams of payload type `kind` have `known` too: most that send RED have what is in it."""
+        if known == kind:
+            return 1.0
+        return 0.9 if TYPES[kind] is Codec.RED and TYPES[known] is Codec.OPAQUE else 0.5
 
     def close_stream(self) -> None:
         if not self.sources:
@@ -161,13 +168,18 @@ class Changes(Pair):
             random.choice((0, random.randrange(1, 1 << 32), random.randrange(1, 1 << 32))) if video else 0,
             90000 if video else 48000,
             video,
-            {codec: types for codec, types in TAKES.items() if random.random() < 0.9},
+            {codec: types for codec, types in TAKES.items() if random.random() < self.taken(codec)},
             random.choice((b"", b"0", b"video", b"a mid of 20 bytes   ")),
         )
         destination = self.both("open_destination", peer, plan)
         self.destinations[destination] = peer
         self.plans[destination] = plan
         self.aim(destination)
+
+    @staticmethod
+    def taken(codec: Codec) -> float:
+        """How many destinations take it: many know Opus, but not RED."""
+        return 0.5 if codec is Codec.RED else 0.9
 
     def close_destination(self) -> None:
         if self.destinations:

@@ -258,7 +258,11 @@ class Source:
 
     def _red(self) -> bytes:
         random = self.random
-        blocks = random.randrange(3)
-        heads = b"".join(bytes((0x80 | 111, 0, 0, 10)) for _ in range(blocks)) + bytes((111,))
-        payload = heads + random.randbytes(10 * blocks + 40)
-        return payload if random.random() < 0.9 else payload[: random.randrange(1, 6)]
+        sizes = [random.choice((0, 10, 10, 300)) for _ in range(random.randrange(3))]
+        primary = random.choice((111, 111, 111, random.randrange(128)))
+        heads = b"".join(bytes((0x80 | 111, random.randrange(256), size >> 8, size & 0xFF)) for size in sizes)
+        payload = heads + bytes((primary,)) + random.randbytes(sum(sizes) + random.choice((0, 1, 40, 40, 40)))
+        dice = random.random()
+        if dice < 0.05 and sizes:  # a length that lies
+            payload = payload[:2] + random.randbytes(2) + payload[4:]
+        return payload if dice < 0.9 else payload[: random.randrange(len(payload))]

@@ -13,7 +13,7 @@ from rtc.fanout import (
     Fanout,
     Record,
 )
-from tests.rtc.fanout_changes import Changes
+from tests.rtc.fanout_feedback import Feedback
 from tests.rtc.fanout_pair import Path
 from tests.rtc.fanout_sources import TYPES, Source
 
@@ -28,7 +28,7 @@ def drain(receiver: socket.socket) -> Iterator[bytes]:
             return
 
 
-class World(Changes):
+class World(Feedback):
     """One pair of planes, and everything that can happen to it."""
 
     def __init__(self, make: Sequence[Callable[[], Fanout]], seed: int) -> None:
@@ -297,6 +297,9 @@ WEIGHTS = {
     "thin": 1,
     "flush_out": 20,
     "reports": 40,
+    "feedback": 60,
+    "watch": 3,
+    "listen": 5,
     "flush": 60,
     "aim": 30,
     "repair": 40,

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from rtc import checks
 from rtc.mux_link import MuxLink
 from rtc.sdp import Candidate, TransportParameters
-from tests.rtc.checking import binding, check
+from tests.rtc.checking import answer, binding, check
 
 
 def frame(data: bytes) -> bytes:
@@ -76,7 +77,10 @@ class FramedLink:
         there = next(c for c in remote.candidates if c.tcp_type == "passive")
         connection = self.connection = await Framed.to(there.host, there.port)
         connection.send(binding(f"{remote.ufrag}:{self.ufrag}", remote.password, nominate=True))
-        await connection.next()
+        heard = await connection.next()
+        if not checks.is_answer(heard):  # the server asks back as soon as it knows our password
+            connection.send(answer(heard, self.password))
+            await connection.next()
         self._reading = asyncio.create_task(self._read(connection))
         return self
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from rtc.congestion.groups import PacketGroups, Received
+from rtc.congestion.groups import PacketGroups
 from rtc.congestion.probes import Probe, Probes
-from rtc.congestion.trend import Trendline, Usage
+from rtc.congestion.trend import Trendline
+from rtc.observation import Received, Usage
 
 MS, S = 1_000, 1_000_000
 
@@ -109,6 +112,59 @@ def test_a_probe_shows_the_rate_at_which_it_arrives(arriving: float, part: float
         assert following.cluster != probe.cluster
 
 
+def climb(probes: Probes, arriving: float, now: int, target: int = 1_000_000) -> bool:
+    """Sends the probe that is due at `now`, if any, which arrives at `arriving` times its rate."""
+    probe = probes.start(target, 10_000_000, 30_000_000, now)
+    if probe is None:
+        return False
+    moved = [p._replace(sent=p.sent + now, arrived=p.arrived + now) for p in burst(probe, arriving)]
+    return probes.received(moved, now + 100 * MS) is not None
+
+
+def test_behind_one_that_passed_a_few_that_did_not_are_repeated_soon() -> None:
+    probes = Probes()
+    assert climb(probes, 1.0, S)
+    sent = [now for now in range(S + 110 * MS, 4 * S, 10 * MS) if climb(probes, 0.6, now)]
+    assert [b - a for a, b in pairwise(sent)][:3] == [400 * MS] * 3
+    assert len(sent) == 4, "and then it is believed"
+    assert not probes.climbing
+
+
+def test_one_that_shows_nothing_is_repeated_soon_in_a_climb_and_not_else() -> None:
+    for climbs, wait in ((True, 300 * MS), (False, 1200 * MS)):
+        probes = Probes()
+        if climbs:
+            assert climb(probes, 1.0, S)
+        assert probes.start(1_000_000, 10_000_000, 30_000_000, S + 110 * MS) is not None
+        lost = next(now for now in range(S + 110 * MS, 5 * S, 10 * MS) if not expires(probes, now))
+        assert probes.climbing == climbs
+        sent = next(now for now in range(lost, 9 * S, 10 * MS) if climb(probes, 1.0, now))
+        assert abs(sent - lost - wait) < 150 * MS
+
+
+def expires(probes: Probes, now: int) -> bool:
+    """Whether the probe under way is still waited for at `now`."""
+    probes.expire(50 * MS, now)
+    return probes.outstanding is not None
+
+
+def test_a_cut_ends_the_climb() -> None:
+    probes = Probes()
+    assert climb(probes, 1.0, S)
+    assert probes.climbing
+    probes.cut(S + 110 * MS)
+    assert not probes.climbing
+    assert not climb(probes, 0.6, 2 * S)
+    assert climb(probes, 0.3, 2 * S + 200 * MS)
+    assert not probes.climbing
+
+
+def test_a_probe_of_a_narrow_path_takes_no_longer_than_others() -> None:
+    probe = Probes().start(60_000, 10_000_000, 30_000_000, S)
+    assert probe is not None
+    assert probe.size * 8 / probe.rate < 0.15
+
+
 def test_what_was_held_is_no_measurement() -> None:
     probes, probe = started()
     assert probes.received(burst(probe, 2.5), S) is None
@@ -123,8 +179,30 @@ def test_media_between_the_packets_of_a_probe_counts() -> None:
     gap = mine[1].sent - mine[0].sent
     media = [Received(p.sent + gap // 2, p.arrived + gap // 2, 1200, 0) for p in mine]
     both = [p for pair in zip(mine, media, strict=True) for p in pair]
-    rate = probes.received([*media[:1], *both], S)
-    assert rate == pytest.approx(2 * probe.rate, rel=0.1)
+    assert probes.received([*media[:1], *both], S) == pytest.approx(1.1 * probe.rate, rel=0.01)
+
+
+def test_a_probe_shows_little_more_than_it_was_to_show() -> None:
+    """What left at once shows how fast the first link is, not what the path carries for long."""
+    probes, probe = started()
+    faster = [
+        p._replace(sent=S + (p.sent - S) // 4, arrived=S + (p.arrived - S) // 4) for p in burst(probe, 1.0)
+    ]
+    assert probes.received(faster, S) == pytest.approx(1.1 * probe.rate, rel=0.01)
+
+
+def test_what_a_path_lets_pass_at_once_does_not_count() -> None:
+    """A bucket of two packets before a path of half the rate."""
+    probes = Probes()
+    probe = probes.start(300_000, 3_000_000, 30_000_000, S)
+    assert probe is not None
+    slow = burst(probe, 0.5)
+    early = slow[2].arrived - slow[0].arrived
+    packets = [
+        *(p._replace(arrived=slow[0].arrived) for p in slow[:2]),
+        *(p._replace(arrived=p.arrived - early) for p in slow[2:]),
+    ]
+    assert probes.received(packets, S) == pytest.approx(0.95 * probe.rate / 2, rel=0.01)
 
 
 def test_too_little_of_a_probe_is_no_measurement() -> None:

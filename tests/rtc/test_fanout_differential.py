@@ -10,6 +10,7 @@ import pytest
 from rtc.fanout import PACER_BURST, Fanout, Record
 from rtc.fanout_open import native_reason, open_fanout
 from rtc.fanout_twin import PythonFanout
+from rtc.observation import Observation
 from tests.rtc.fanout_differential import compare
 from tests.rtc.fanout_pair import DifferenceError
 
@@ -63,6 +64,14 @@ class _HastyFanout(PythonFanout):
         return self._at(index).record()
 
 
+class _HopefulFanout(PythonFanout):
+    """Forgets one loss of each look."""
+
+    def observe(self, peer: int, now: int) -> Observation:
+        seen = super().observe(peer, now)
+        return seen._replace(lost=max(0, seen.lost - 1))
+
+
 class _ForgetfulFanout(PythonFanout):
     """Forgets sender reports."""
 
@@ -92,6 +101,7 @@ def test_every_way_of_dropping_is_met() -> None:
         _WastefulFanout,
         _HastyFanout,
         _ForgetfulFanout,
+        _HopefulFanout,
     ],
 )
 def test_a_changed_rule_is_caught(changed: type[PythonFanout]) -> None:
@@ -108,3 +118,22 @@ if not native_reason():
     def test_the_kernel_and_its_twin_do_the_same() -> None:
         total = compare((PythonFanout, native), PACKETS, 1)
         assert total["received"] >= PACKETS
+
+    @pytest.mark.parametrize(
+        ("name", "changed"),
+        [
+            ("rtc.fanout_destination.primary", lambda payload: None),
+            ("rtc.pacer.PACER_AGE", 280_000),
+            ("rtc.congestion.trend.SMOOTHING", 0.9000001),
+            ("rtc.congestion.groups.BURST_GAP", 4_999),
+            ("rtc.congestion.throughput.GRAIN", 60_000),
+            ("rtc.congestion.observer.LATE", 50_000),
+        ],
+        ids=["red", "age", "trend", "groups", "throughput", "losses"],
+    )
+    def test_a_rule_that_the_kernel_has_otherwise_is_caught(
+        monkeypatch: pytest.MonkeyPatch, name: str, changed: object
+    ) -> None:
+        monkeypatch.setattr(name, changed)
+        with pytest.raises(DifferenceError, match="seed"):
+            compare((PythonFanout, native), 40000, 1)

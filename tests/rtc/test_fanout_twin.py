@@ -148,7 +148,7 @@ def test_padding_and_foreign_codecs_leave_no_gap() -> None:
     call.comes(sound(1))
     record = call.comes(sound(2, b""))
     assert record.flags & Flag.EMPTY
-    call.comes(sound(3, b"\x6fred", payload_type=63))
+    call.comes(sound(3, b"\x41h264", payload_type=102))
     call.comes(sound(4))
     assert [packet.sequence_number for packet in call.packets()] == [1, 2]
     assert call.fanout.destination_state(destination).dropped == 0

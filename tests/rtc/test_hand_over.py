@@ -20,7 +20,7 @@ from rtc.mux_link import MuxLink
 from rtc.sdp import Candidate, TransportParameters
 from rtc.transport import ClientLink, PeerTransport
 from rtc.udp_mux import UdpMux
-from tests.rtc.checking import binding, check, loops
+from tests.rtc.checking import answer, binding, check, loops
 from tests.rtc.framed import Framed, FramedLink
 from tests.rtc.transport_pair import CLIENT, packet, until
 from tests.support.server_process import ROOT
@@ -284,6 +284,35 @@ async def test_sockets_of_peers_are_bounded_and_go_with_their_link(tmp_path: Pat
         assert door._claimed == {}
         for peer in peers:
             peer.close()
+
+
+async def test_what_a_peer_answers_reaches_the_worker_that_asked(tmp_path: Path) -> None:
+    """Wherever the system takes it; and nobody's datagrams are taken over before it has answered."""
+    async with workers(tmp_path) as muxes:
+        door, other = muxes[0].hand_over, muxes[1].hand_over
+        assert door is not None
+        assert other is not None
+        peers: list[Sender] = []
+        while not other.passed_on:  # the system spreads them over both
+            assert len(peers) < 60
+            link, password = muxes[0].link(), "p" * 22
+            link.remote = "me", password
+            peers.append(Sender(muxes[0]))
+            peers[-1].sock.send(check(link))
+            question = await peers[-1].next()
+            assert stun.parse_message(question).message_class == stun.Class.REQUEST
+            assert len(door._claimed) == len(peers) - 1
+            peers[-1].sock.send(answer(question, password))
+            assert stun.parse_message(await peers[-1].next()).message_class == stun.Class.RESPONSE
+            assert len(door._claimed) == len(peers)
+        assert other.passed_on == 2  # the check and the answer
+        for peer in peers:
+            peer.close()
+        forged = answer(question, password)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for number in (0, 1, 2, 63, 64, 255):  # workers that are there, and that are not
+                stranger.sendto(forged[:8] + bytes((number,)) + forged[9:], (HOST, muxes[0].port))
+        await until(lambda: sum(m.dropped["stun-not-a-check"] + m.dropped["hand-over"] for m in muxes) == 6)
 
 
 async def test_a_peer_whose_datagrams_would_go_elsewhere_is_not_answered(

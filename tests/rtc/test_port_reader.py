@@ -147,6 +147,7 @@ async def _paths_of(kind: Any) -> None:
         on_rtp=lambda data, now: both.at_client.append(data),
         on_rtcp=lambda data, now: None,
     )
+    both.told_server = both.client.local_parameters("actpass")  # whose password proves its address
     assert await both.connect() == [None, None]
     both.server.send_rtp(packet(3))
     await until(lambda: both.at_client == [packet(3)])

@@ -57,6 +57,7 @@ async def a_whole_path(host: str, kind: Any) -> None:
             on_rtcp=lambda data, now: both.rtcp_at_client.append(data),
             on_closed=lambda: both.closed.append("client"),
         )
+        both.told_server = both.client.local_parameters("actpass")
         assert await both.connect() == [None, None]
         for number in range(30):
             both.client.send_rtp(packet(number))

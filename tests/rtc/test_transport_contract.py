@@ -79,7 +79,7 @@ def test_fields_of_dtls() -> None:
 
 
 def test_profiles_of_srtp() -> None:
-    """What _ServerDtls needs to take the keys out."""
+    """What ServerDtls needs to take the keys out."""
     for profile, known in _PROFILES.items():
         found = next((p for p in SRTP_PROFILES if p.openssl_profile == profile), None)
         assert found is not None, f"{profile!r} is not offered any more"
@@ -99,7 +99,7 @@ def test_profiles_of_srtp() -> None:
 def test_where_keys_are_taken_out() -> None:
     setup = source(RTCDtlsTransport._setup_srtp)
     for name in ("EXTRACTOR-dtls_srtp", "export_keying_material", "self._srtp_profiles", "State.FAILED"):
-        assert name in setup, f"{name} is not used there any more: see _ServerDtls._setup_srtp"
+        assert name in setup, f"{name} is not used there any more: see ServerDtls._setup_srtp"
     start = source(RTCDtlsTransport.start)
     assert start.index("_validate_peer_identity") < start.index("self._setup_srtp()"), (
         "the plane would get keys of a peer whose certificate was not looked at"

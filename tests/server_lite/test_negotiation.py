@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from client.call.offer import ReceiveSections, build_offer
+from client.call.places import MAX_RECEIVING
 from rtc.fanout import ExtensionIds
 from rtc.header_extensions import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE
 from rtc.sdp import Candidate, SessionDescription, TransportParameters
-from rtc.signalling import ProtocolError
+from rtc.signalling import MAX_MESSAGE_BYTES, ProtocolError, dump_message, media
 from server_lite.negotiation import ConsumerPlan, LayerPlan, Plan, agreed_sources, negotiate
+from tests.client.call.test_offer import SOURCES, TRANSPORT, producer
 
 CHROMIUM = (Path(__file__).parents[1] / "golden" / "sdp" / "chromium-offer.sdp").read_bytes().decode()
 LOCAL = TransportParameters(
@@ -222,3 +226,22 @@ def test_a_section_for_data_is_refused() -> None:
     plan = agree(CHROMIUM + data, receiving=("2", "3", "4"))
     assert plan.answer.sections[4].rejected
     assert "m=application 0" in str(plan.answer)
+
+
+def test_the_largest_offer_of_the_desktop_client_is_answered_in_one_message() -> None:
+    sections = ReceiveSections()
+    sections.want([producer(n) for n in range(2 * 99)])
+    offer = SessionDescription.parse(str(build_offer(TRANSPORT, SOURCES, sections)))
+    numbers = itertools.count(4_000_000_000)
+    plan = negotiate(
+        offer,
+        sending={"mic", "cam"},
+        receiving=set(sections.by_mid()),
+        local=replace(LOCAL, candidates=[Candidate(f"192.0.2.{n}", 3478) for n in range(8)]),
+        known={},
+        new_ssrc=lambda: next(numbers),
+    )
+    assert len(plan.consumers) == MAX_RECEIVING
+    ids = {"mic": "p" * 11, "cam": "p" * 11}
+    answer = media.Answer(re=2**31 - 1, sdp=str(plan.answer), producers=ids)
+    assert len(dump_message(answer).encode()) < MAX_MESSAGE_BYTES

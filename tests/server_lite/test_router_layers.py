@@ -165,6 +165,38 @@ def test_a_switch_keeps_the_time_of_the_capture(call: Call) -> None:
     assert {b - a for a, b in itertools.pairwise(times)} == {3000}
 
 
+def test_packets_that_come_twice_are_no_rate_of_their_layer(call: Call) -> None:
+    """Browsers probe for bandwidth with repairs of what has arrived."""
+    camera, _ = joined(call, "ben")
+    camera.play(3.0)
+    layer = call.router.producers["p-ann"].layers[0]
+    assert 100_000 < layer.rate < 160_000
+    body = b"\x10" + bytes(1000)
+    for number in range(600):
+        camera.play(1 / 30)
+        again = camera.sequences["l"] - 1 & 0xFFFF
+        repair = rtx.encapsulate(
+            RtpPacket(96, again, camera.timestamp("l"), 100, False, body), RTX, 999, number
+        )
+        repair.extensions = {MID_ID: encode_mid("cam"), REPAIRED_RID_ID: b"l"}
+        call.send("ann", repair)
+    assert layer.rtx_ssrc == 999
+    assert layer.repaired >= 599
+    assert 100_000 < layer.rate < 160_000
+
+
+def test_an_encoder_that_pauses_after_a_key_frame_has_not_become_cheap(call: Call) -> None:
+    camera, _ = joined(call, "ben")
+    camera.play(6.0)
+    layer = call.router.producers["p-ann"].layers[2]
+    before = layer.rate
+    camera.off = {"h"}
+    camera.play(0.7)
+    camera.off = set()
+    camera.play(0.5)
+    assert layer.rate > 0.65 * before
+
+
 def test_a_layer_that_its_sender_stops_is_left_for_another(call: Call) -> None:
     camera, sections = joined(call, "ben")
     camera.play(2.0)

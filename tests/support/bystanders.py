@@ -1,34 +1,44 @@
 """A meeting of two that goes on while strangers misbehave: `python -m tests.support.bystanders LINK`.
 
-Ann sends 50 packets of sound a second, Ben counts them. Each line on standard output tells how many came
-since the start and the longest silence since the line before; a line on standard input asks for one, its
-end ends it.
+Ann sends 50 packets of sound a second, each with who sent it, its number and when; Ben looks at each. A line
+on standard output tells what came since the start and the longest silence since the line before; a line on
+standard input asks for one, its end ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from types import TracebackType
 
+from rtc.rtp import RtpPacket
 from tests.support.server_process import ROOT
-from tests.support.wire_member import WireMember
+from tests.support.wire_member import SILENT_OPUS, WireMember
 
 PACKET_S = 0.02
+#: In each packet behind the sound: a mark of Ann's, the packet's number, seconds of the monotonic clock.
+_STAMP = struct.Struct("!8sId")
+_ANN = b"Ann \x07\x01\x0b\xad"
 
 
 @dataclass(frozen=True, slots=True)
 class Wellbeing:
-    """Packets since the start, the longest silence (s) since the question before, members seen."""
+    """Packets since the start, the longest silence (s) since the question before, members seen; packets that
+    left a hole in the numbers, came twice or out of order, or were not Ann's; the slowest of them in ms."""
 
     sent: int
     received: int
     longest_gap: float
     members: int
+    lost: int
+    disordered: int
+    foreign: int
+    slowest_ms: float
 
 
 class Bystanders:
@@ -82,8 +92,43 @@ class Bystanders:
         return Wellbeing(**json.loads(line))
 
 
+class _Ann(WireMember):
+    """Stamps what she says."""
+
+    number = 0
+
+    def sound(self) -> bytes:
+        self.number += 1
+        return SILENT_OPUS + _STAMP.pack(_ANN, self.number, time.monotonic())
+
+
+class _Ben(WireMember):
+    """Looks at each packet that comes."""
+
+    last = 0  # number of the newest packet
+    lost = disordered = foreign = 0
+    slowest = 0.0  # seconds
+
+    def _arrived(self, data: bytes, now: float) -> None:
+        super()._arrived(data, now)
+        payload = RtpPacket.parse(data).payload
+        if len(payload) != len(SILENT_OPUS) + _STAMP.size:
+            self.foreign += 1
+            return
+        mark, number, sent = _STAMP.unpack_from(payload, len(SILENT_OPUS))
+        if mark != _ANN:
+            self.foreign += 1
+            return
+        if self.last and number <= self.last:
+            self.disordered += 1
+            return
+        self.lost += number - self.last - 1 if self.last else 0
+        self.last = number
+        self.slowest = max(self.slowest, time.monotonic() - sent)
+
+
 async def main(link: str) -> None:
-    async with WireMember(link, "Ann") as ann, WireMember(link, "Ben") as ben:
+    async with _Ann(link, "Ann") as ann, _Ben(link, "Ben") as ben:
         producer = (await ann.send_and_receive([]))["producers"]["0"]
         await ben.send_and_receive([producer])
         meeting = _Meeting(ann, ben)
@@ -95,7 +140,7 @@ async def main(link: str) -> None:
 
 
 class _Meeting:
-    def __init__(self, ann: WireMember, ben: WireMember) -> None:
+    def __init__(self, ann: _Ann, ben: _Ben) -> None:
         self.ann, self.ben = ann, ben
         self.sent, self.received, self.gap = 0, 0, 0.0
         self._last = time.monotonic()
@@ -128,8 +173,12 @@ class _Meeting:
                 "received": self.received,
                 "longest_gap": self.gap,
                 "members": len(self.ben.welcome["members"]) - gone,
+                "lost": self.ben.lost,
+                "disordered": self.ben.disordered,
+                "foreign": self.ben.foreign,
+                "slowest_ms": self.ben.slowest * 1000,
             }
-            self.gap = 0.0
+            self.gap = self.ben.slowest = 0.0
             print(json.dumps(answer), flush=True)
         pipe.close()
 

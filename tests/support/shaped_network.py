@@ -1,8 +1,9 @@
 """Members on cables of their own, each of which can be made thin or lossy. Needs root on Linux.
 
 The server lives in one network namespace, each member in another, with a virtual cable to the server. What
-netem would do is done by HTB (the rate, and a queue before it) and by a filter that sends a random share of
-the packets into a class that drops everything: some kernels for virtual machines have these and no netem.
+netem would do is done by TBF (the rate, and a queue before it) and by a filter of HTB that sends a random
+share of the packets into a class that drops everything: some kernels for virtual machines have these and no
+netem.
 """
 
 from __future__ import annotations
@@ -129,18 +130,20 @@ def _prepare(namespace: str, device: str) -> None:
 
 
 def _shape(namespace: str, device: str, kbps: int, loss_percent: float, verb: str = "replace") -> None:
-    rate = ("htb", "rate", f"{kbps}kbit", "ceil", f"{kbps}kbit")
     burst = str(max(3000, kbps // 8))  # bytes: two packets, or what a fast cable carries in a millisecond
     queue = str(max(3000, kbps * QUEUE_MS // 8))
     named = ("protocol", "ip", "prio", "1", "handle", "1")  # so that the next one takes its place
+    # TBF takes apart what the server sends as one (GSO), as every network card does before a real cable.
+    leaf = ("tbf", "rate", f"{kbps}kbit", "burst", burst, "limit", queue)
     steps: list[tuple[str, ...]] = [
-        ("class", verb, "parent", "1:", "classid", "1:1", *rate, "burst", burst, "cburst", burst),
-        ("qdisc", verb, "parent", "1:1", "handle", "10:", "bfifo", "limit", queue),
+        ("qdisc", verb, "parent", "1:1", "handle", "10:", *leaf),
         ("filter", verb, "parent", "1:", *named, *_chance(loss_percent)),
     ]
     if verb == "add":
         steps.insert(0, ("qdisc", "add", "root", "handle", "1:", "htb", "default", "1"))
         steps.insert(1, ("class", "add", "parent", "1:", "classid", "1:2", "htb", "rate", "1kbit"))
+        free = ("htb", "rate", f"{FREE_KBPS}kbit", "burst", "125000", "cburst", "125000")
+        steps.insert(1, ("class", "add", "parent", "1:", "classid", "1:1", *free))
     for kind, how, *words in steps:
         _run("tc", "-n", namespace, kind, how, "dev", device, *words)
 

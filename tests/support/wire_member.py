@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -60,7 +60,7 @@ class WireMember:
         self._sequence = random.randrange(1 << 15)
         self._ssrc = random.randrange(1, 1 << 32)
 
-    async def __aenter__(self) -> WireMember:
+    async def __aenter__(self) -> Self:
         opening = connect(self.invitation.ws_url, max_size=1 << 20, open_timeout=20)
         self.socket = await self._stack.enter_async_context(opening)
         self._reader = asyncio.create_task(self._read())
@@ -137,16 +137,26 @@ class WireMember:
             timestamp=(self._sequence * 960) & 0xFFFFFFFF,
             ssrc=self._ssrc,
             marker=False,
-            payload=SILENT_OPUS,
+            payload=self.sound(),
             extensions={MID_ID: encode_mid("0"), LEVEL_ID: encode_audio_level(False, 60)},
         )
         self.transport.send_rtp(packet.serialize())
+
+    def sound(self) -> bytes:
+        """The payload of the next packet."""
+        return SILENT_OPUS
 
     @property
     def credentials(self) -> tuple[str, str]:
         """The user fragments of the path: the server's and ours."""
         assert self._link is not None
         return str(self._link._gatherer._connection.remote_username), self._link.ufrag
+
+    @property
+    def server_password(self) -> str:
+        """What checks of the path are proven with; whoever overhears one does not learn it."""
+        assert self._link is not None
+        return str(self._link._gatherer._connection.remote_password)
 
     async def close(self) -> None:
         if self.transport is not None:

@@ -28,6 +28,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     environment.python.parent.mkdir(parents=True)
     os.symlink(sys.executable, environment.python)
     (tmp_path / "rtc" / "_fanout").mkdir(parents=True)
+    for package in (tmp_path / "rtc", tmp_path / "rtc" / "_fanout"):
+        (package / "__init__.py").touch()  # else one on PYTHONPATH would be found before it
     return environment
 
 

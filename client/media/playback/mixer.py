@@ -47,6 +47,13 @@ class Mixer:
         with self._lock:
             self._sources[member_id] = _Source(pull)
 
+    def rename(self, old: str, new: str) -> None:
+        """The voice `old` is that of `new`; no error if it is not there."""
+        with self._lock:
+            source = self._sources.pop(old, None)
+            if source is not None:
+                self._sources[new] = source
+
     def remove(self, member_id: str) -> None:
         """Take a voice away; no error if it is not there."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -13,12 +14,17 @@ import pytest
 
 from client.call import call as call_module
 from client.call.call import RESTARTED, Call
+from client.call.pictures import PictureBoard
+from client.call.runner import CallRunner
 from client.call.statistics import CallStatistics
+from client.media.playback.mixer import Mixer
 from client.media.playback.speaker import NullSpeaker, Speaker, SpeakerSpec
 from client.media.sources import FileVideoSpec, TestPictureSpec, ToneSpec
 from client.session.state import Phase, SessionState
 from client.studio import EncodeVideo, KeyFrame, SoundEncoded, StudioRestarted, VideoEncoded
+from rtc.tasks import end_tasks
 from tests.client.call.people import Person
+from tests.rtc.test_tasks import stubborn
 from tests.support.server_process import ServerProcess, wait_for
 
 PICTURE = TestPictureSpec(7, 320, 180, 12.0)
@@ -268,3 +274,46 @@ def test_a_speaker_that_cannot_be_opened_at_all(
         ann.call.join(server.open_meeting().link, "Ann")
         ann.until_phase(Phase.IN_CALL)
         ann.until("the note", lambda: "speaker" in ann.state.note)
+
+
+@pytest.mark.parametrize("hangs", ["open", "close"])
+def test_a_driver_of_the_speaker_that_hangs_keeps_nobody(
+    hangs: str, server: ServerProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on, closed = threading.Event(), threading.Event()
+
+    class Hanging(NullSpeaker):
+        def __init__(self, pull: Any) -> None:
+            super().__init__(pull)
+            if hangs == "open":
+                go_on.wait()
+
+        def close(self) -> None:
+            if hangs == "close":
+                go_on.wait()
+            super().close()
+            closed.set()
+
+    monkeypatch.setattr(call_module, "open_speaker", lambda spec, pull, failed: Hanging(pull))
+    with Person("Ann") as ann:
+        ann.call.join(server.open_meeting().link, "Ann")
+        ann.until_phase(Phase.IN_CALL)
+        quickly(ann.call.close, 4.0)
+    assert "the speaker does not answer" in caplog.text
+    go_on.set()
+    assert closed.wait(10.0), "it is let go when the driver answers"
+
+
+async def test_a_path_that_does_not_close_keeps_nobody(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = CallRunner(PictureBoard(), Mixer(), *[lambda *_: None] * 3)
+    path = asyncio.create_task(stubborn(50))
+    runner._closing.add(path)
+    await asyncio.sleep(0)
+    begin = asyncio.get_running_loop().time()
+    await runner.close()
+    assert asyncio.get_running_loop().time() - begin < 3.0
+    assert not path.done()
+    assert "does not close" in caplog.text
+    await end_tasks([path], 10.0)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.call.offer import MAX_RECEIVING, ReceiveSections, SendSources, build_offer
+from client.call.offer import ReceiveSections, SendSources, build_offer
+from client.call.places import LOUD, MAX_RECEIVING, OWN_VOICES, VOICE, is_loud
 from rtc.sdp import SessionDescription, TransportParameters
 from rtc.signalling import MAX_MESSAGE_BYTES, dump_message, media
 
@@ -76,33 +77,71 @@ def test_an_offer_is_needed_until_one_was_answered() -> None:
     assert sections.want([producer(0)]), "gone and back again has another mid"
 
 
-@pytest.mark.parametrize("members", [25, 36, 60])
+@pytest.mark.parametrize("members", [25, 32, 36, 60])
 def test_a_large_meeting_fits_into_one_message(members: int) -> None:
     sections = ReceiveSections()
     sections.want([producer(n) for n in range(2 * members)])
     sdp = str(build_offer(TRANSPORT, SOURCES, sections))
     assert len(sdp) < 62_000
     chosen = sections.by_mid()
-    assert len(chosen) == min(2 * members, MAX_RECEIVING)
+    assert len(chosen) == (2 * members if members <= 32 else min(OWN_VOICES + 3 + members, MAX_RECEIVING))
     offer = media.Offer(
         id=2**31 - 1,
         sdp=sdp,
         send=[media.Sending(mid="mic", source="microphone"), media.Sending(mid="cam", source="camera")],
-        receive=[media.Receiving(mid=mid, producer=p.id) for mid, p in chosen.items()],
+        receive=[
+            media.Receiving(mid=mid, producer=VOICE if is_loud(p) else p.id) for mid, p in chosen.items()
+        ],
     )
     assert len(dump_message(offer).encode()) <= MAX_MESSAGE_BYTES
     assert len(SessionDescription.parse(sdp).sections) == len(chosen) + 2
 
 
-def test_in_a_meeting_that_is_too_large_everybody_is_heard_first() -> None:
+@pytest.mark.parametrize("others", [33, 60, 99])
+def test_in_a_meeting_that_is_too_large_everybody_is_heard(others: int) -> None:
     sections = ReceiveSections()
-    views = [producer(n) for n in range(2 * 60)]
-    voices = {p.id for p in views if p.kind == "audio"}
-    sections.want([p for p in views if p.kind == "video"])  # pictures came first and took all places but 12
+    views = [producer(n) for n in range(2 * others)]
+    voices = [p.id for p in views if p.kind == "audio"]
+    sections.want([p for p in views if p.kind == "video"])  # pictures came first and took all places
     assert sections.want(views)
     chosen = [p.id for p in sections.by_mid().values()]
-    assert voices <= set(chosen)
-    assert len(chosen) == len(set(chosen)) == MAX_RECEIVING
+    heard = [p for p in chosen if p in voices or p.startswith("*")]
+    assert sorted(heard) == sorted([*voices[:OWN_VOICES], *(p.id for p in LOUD)])
+    assert len(chosen) == len(set(chosen)) == min(MAX_RECEIVING, len(heard) + others)
+    offer = parsed(sections)
+    assert sum(s.kind == "audio" and s.direction == "recvonly" for s in offer.sections) == len(heard)
+
+
+def test_the_largest_meeting_that_fits_has_a_section_for_everything() -> None:
+    sections = ReceiveSections()
+    views = [producer(n) for n in range(MAX_RECEIVING)]
+    sections.want(views)
+    assert list(sections.by_mid().values()) == views
+    voices = [producer(2 * n) for n in range(MAX_RECEIVING)]
+    sections.want(voices)
+    assert not any(is_loud(p) for p in sections.by_mid().values())
+
+
+def test_pictures_that_are_shown_come_first_and_change_as_little_as_possible() -> None:
+    sections = ReceiveSections()
+    views = [producer(n) for n in range(2 * 50)]
+    pictures = [p for p in views if p.kind == "video"]
+    room = MAX_RECEIVING - OWN_VOICES - len(LOUD)
+
+    def taken() -> set[str]:
+        return {p.id for p in sections.by_mid().values() if p.kind == "video"}
+
+    sections.want(views)
+    assert taken() == {p.id for p in pictures[:room]}
+    layout = sections.layout()
+    late, hidden = pictures[-1], pictures[3]
+    rank = {late.id: 0, hidden.id: 3}
+    sections.want(views, lambda p: rank.get(p.id, 1))
+    assert taken() == {p.id for p in pictures[:room] if p is not hidden} | {late.id}
+    moved = [mid for mid, _ in layout if mid not in dict(sections.layout())]
+    assert len(moved) == 1
+    sections.want(views)
+    assert late.id in taken(), "who has a section keeps it while nobody else is wanted more"
 
 
 @settings(max_examples=40)

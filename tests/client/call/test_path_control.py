@@ -248,7 +248,7 @@ async def test_a_path_numbers_what_it_sends_and_tells_what_it_got(
     rates: list[int] = []
     path = open_path(rates)
     [transport] = fake_transport
-    offer = path.offer([], first=True)
+    offer = path.offer([], lambda producer: 0, first=True)
     assert offer is not None
     path.answered(answer_to(offer, agreeing=["cam"]))
     path.send_sound(SoundEncoded(b"sound", 0, 30, True))

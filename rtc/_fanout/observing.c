@@ -264,7 +264,8 @@ int hf_heard(hf_core *c, int *peers, int most)
         p->observer->listed = 0;
         peers[n] = c->heard[n];
     }
-    memmove(c->heard, c->heard + n, sizeof *c->heard * (size_t)(c->heard_count - n));
+    if (n)
+        memmove(c->heard, c->heard + n, sizeof *c->heard * (size_t)(c->heard_count - n));
     c->heard_count -= n;
     return n;
 }

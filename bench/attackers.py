@@ -18,6 +18,7 @@ from typing import Any, Final
 from aioice import stun
 
 from bench.loadbot.path import MediaPath
+from bench.loadbot.plane import Way
 from rtc.rtcp import GenericNack, PictureLossIndication
 from rtc.socket_address import unpack_address
 
@@ -197,12 +198,7 @@ class RecordedPath(MediaPath):
         super().__init__(*arguments, **named)
         self.recorded: deque[bytes] = deque(maxlen=200)  # SRTP
 
-    def send_rtp(self, packets: Sequence[bytes]) -> None:
-        if self._way is None or self._stopped:
-            return
-        now = self._plane.now()
-        for packet in packets:
-            self._fanout.send_rtp(self.peer, packet, now)
+    def _send_sealed(self, way: Way, now: int) -> None:
         self._fanout.flush(-1, now)
         for _, data in self._fanout.take():
             self.recorded.append(data)

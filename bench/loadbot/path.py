@@ -217,7 +217,11 @@ class MediaPath:
         now = self._plane.now()
         for packet in packets:
             self._fanout.send_rtp(self.peer, packet, now)
-        self._way.flush()
+        self._send_sealed(self._way, now)
+
+    def _send_sealed(self, way: Way, now: int) -> None:
+        """What `send_rtp` has sealed leaves."""
+        way.flush()
 
     def send_rtcp(self, data: bytes) -> None:
         if self._way is not None and not self._stopped:

@@ -43,7 +43,7 @@ NO_QUEUE: Final = 5_000
 #: rate rise later; nothing that harms has to wait for it (Attention).
 CALM: Final = 500_000
 #: Microseconds of queue up to which it is; lower looks more often at paths that are well. It is told in steps
-#: of as many, a power of two, so that not every new value of the base is.
+#: of ALARM_STEP, a power of two, so that not every new value of the base is.
 CALM_DELAY: Final = 20_000
 ALARM_STEP: Final = 4096
 #: Microseconds of queue above which nothing is probed: the path is full, as everybody can see.

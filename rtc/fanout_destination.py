@@ -80,7 +80,8 @@ class Destination:
         self._layers: Final = LayerFilter()
         self._history: list[Sent | None] = []  # by sequence number modulo HISTORY_PACKETS, once there is one
         self._rtx_sequence = 1  # of the next repair
-        self._rtx_type = 0  # that of the latest packet's codec
+        # That of the latest packet's codec; before there was one, of the first codec that has any.
+        self._rtx_type = next((rtx for _, (_, rtx) in sorted(self._types.items()) if rtx), 0)
         self._bucket: Final = Bucket(REPAIRS_PER_SECOND)
         self._packets = self._octets = self._repairs = self._dropped = 0
         self.lay_out()
@@ -251,12 +252,12 @@ class Destination:
     @property
     def flows(self) -> bool:
         """Whether it can carry a probe."""
-        return bool(self.plan.video and self.plan.rtx_ssrc and self.current is not None and self._rtx_type)
+        return bool(self.plan.video and self.plan.rtx_ssrc and self._rtx_type)
 
     def probe_latest(self, cluster: int, now: int) -> Iterator[int]:
         """Sends the latest packets again, newest first; bytes of each, 0 when one could not be sent."""
         newest = self._rewriter.last_sequence_number
-        for back in range(HISTORY_PACKETS):
+        for back in range(HISTORY_PACKETS if self._history else 0):
             found = self._find((newest - back) & 0xFFFF, now)
             if found is not None and self._types[found[1].codec][1]:
                 yield self._again(*found, now, cluster)

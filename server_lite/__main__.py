@@ -72,13 +72,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class HearthServer(uvicorn.Server):
-    """uvicorn that tells when it is ready."""
+    """uvicorn that tells when it is ready, and does not wake up ten times a second to see whether it should
+    exit."""
 
     def __init__(self, config: uvicorn.Config, state_of: object) -> None:
+        self._over = asyncio.Event()
+        self._should_exit = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(config)
         self.app = state_of
         self.ready = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def should_exit(self) -> bool:
+        """Set it, from any thread or signal handler, to stop."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
+
+    async def main_loop(self) -> None:
+        if not await self.on_tick(0):  # this also makes the headers that every answer has
+            await self._over.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -16,9 +16,6 @@ from server_lite.room import Event, Room
 
 log = logging.getLogger(__name__)
 
-#: Seconds between looks at who has been lost for too long. Longer keeps dead tiles on the screen.
-TICK_S = 0.1
-
 
 class Connection(Protocol):
     """The signalling connection of one member."""
@@ -60,7 +57,7 @@ class Meeting:
         self.media = open_media(self)
         self._connections: dict[str, Connection] = {}
         self._sections: dict[str, set[str]] = {}  # member -> mids in which it receives
-        self._ticker: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None  # for the next who has been lost for too long
 
     def join(self, event: events.Join, connection: Connection) -> str:
         """Lets somebody in; returns the member's id. Raises ProtocolError."""
@@ -71,14 +68,13 @@ class Meeting:
         self._connections[admitted.member] = connection
         if old is not None:
             old.close("replaced", "You joined again from elsewhere.")
-        if self._ticker is None:
-            self._ticker = asyncio.get_running_loop().create_task(self._tick())
         self._carry_out(effects)
         return admitted.member
 
     def happened(self, event: Event) -> None:
         """Anything but a join. Raises ProtocolError where the room refuses it."""
         self._carry_out(self.room.handle(event, time.monotonic()))
+        self._await_lost()
 
     def connection_lost(self, member: str, connection: Connection) -> None:
         """The signalling connection broke, unless another one has taken over already."""
@@ -148,10 +144,8 @@ class Meeting:
     async def close(self, code: str, sentence: str) -> None:
         for connection in list(self._connections.values()):
             connection.close(code, sentence)
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
-            self._ticker = None
+        if self._timer is not None:
+            self._timer.cancel()
         await self.media.close()
 
     def _carry_out(self, effects: Iterable[events.Effect]) -> None:
@@ -173,11 +167,13 @@ class Meeting:
         if connection is not None:
             connection.close("left", "You left the meeting.")
 
-    async def _tick(self) -> None:
-        while len(self.room):
-            await asyncio.sleep(TICK_S)
-            try:
-                self.happened(events.Tick())
-            except Exception:  # else lost members would stay for ever
-                log.exception("a tick of the meeting failed")
-        self._ticker = None
+    def _await_lost(self) -> None:
+        """Looks again when the place of the next lost member ends."""
+        due = self.room.next_overdue
+        if self._timer is None and due is not None:
+            wait = max(due - time.monotonic(), 0.001)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._look_for_lost)
+
+    def _look_for_lost(self) -> None:
+        self._timer = None
+        self.happened(events.Tick())

@@ -33,7 +33,7 @@ RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
 #: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
-CALM_US: Final = 500_000
+CALM_US: Final = 1_000_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
 #: that (allocation.MARGIN, and SURE after a mistake: DOUBTED). Lower ends with an estimate that is enough and
 #: a picture that stays low; higher probes paths on which all is well.
@@ -210,6 +210,9 @@ class Downlink:
     def _watch(self, now: int) -> None:
         """Tells the estimator of packets that nobody has acknowledged, so that it notices a silent path."""
         if now - self._heard < UNHEARD_US:
+            return
+        self.heard(now)  # nobody is woken for what comes while all is well
+        if self._heard == now:
             return
         left = next((packet for packet in self._sent(self._next, LOOK_AHEAD) if packet is not None), None)
         if left is not None:

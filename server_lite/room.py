@@ -193,6 +193,12 @@ class Room:
                 # Programs show a refusal that answers nothing as a passing note.
                 return self._tell_all(session.Refused(code=event.code, sentence=event.sentence))
 
+    @property
+    def next_overdue(self) -> float | None:
+        """When the next lost member's place ends, if any is lost."""
+        lost = [m.lost_at for m in self._members.values() if m.lost_at is not None]
+        return min(lost) + self._lost_grace if lost else None
+
     def dump(self) -> dict[str, object]:
         """For diagnosis; holds no secret and no name."""
         return {

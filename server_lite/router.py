@@ -42,12 +42,15 @@ EMPTY, KEY_START = int(Flag.EMPTY), int(Flag.KEY_START)
 PROBE = int(Flag.EMPTY | Flag.REPAIRED)
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
+#: Microseconds by which something may be done before its time rather than a tick too late.
+SOON_US = 5_000
 MEASURE_US = 500_000
 
 
 class Router:
     """Streams of one room. `told(member, {producer: (state, reason)})` hears of pictures that are lowered or
-    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections."""
+    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections, and `hurry()`
+    of something that the next `tick` should not be late for."""
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Router:
         settings: Settings | None = None,
         told: Callable[[str, Mapping[str, tuple[str, str]]], None] | None = None,
         told_voices: Callable[[str, Mapping[str, str | None]], None] | None = None,
+        hurry: Callable[[], None] | None = None,
     ) -> None:
         self.plane = plane
         self.settings = settings or Settings()
@@ -65,7 +69,7 @@ class Router:
         self.counters = Counters()
         self.chooser = Chooser(self, told)
         self.voices = Voices(self, told_voices)
-        self.upstream = Upstream(self)
+        self.upstream = Upstream(self, hurry)
         self._rtcp = RtcpIn(self)
         self._holder = Holder(self)
         self._microphones = 0  # sources of sound, muted or not
@@ -295,18 +299,22 @@ class Router:
         if path is not None:
             path.downlink.heard(now)
 
-    def tick(self, now: int) -> None:
-        """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second."""
+    def tick(self, now: int) -> bool:
+        """Time passed: repairs and key frames that are due, feedback, estimates, and reports each second;
+        whether the rate of any path is being found out."""
         seconds = now / 1e6
         self.upstream.tick(now)
+        trying = False
         for path in self.paths.values():
-            if now - path.fed_back >= FEEDBACK_US:
+            if path.layers and now - path.fed_back >= FEEDBACK_US - SOON_US:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
                 self._holder.hold(path, now)
-            if path.due or not path.downlink.calm or now - path.looked >= CALM_US:
+            calm = path.downlink.calm
+            trying = trying or not calm
+            if path.due or not calm or now - path.looked >= CALM_US:
                 self.chooser.tick(path, now)
-        if now - self._refreshed >= FEEDBACK_US:
+        if now - self._refreshed >= FEEDBACK_US - SOON_US:
             self._refreshed = now
             self._refresh(now)
         if now - self._measured >= MEASURE_US:
@@ -319,6 +327,7 @@ class Router:
             self._holder.hold_room(elapsed, now)
         if self.speaker.tick(seconds):
             self.chooser.spoke(self.speaker.current)
+        return trying
 
     def limit(self, caps: Caps, last_n: int | None) -> None:
         """What an overloaded server allows."""

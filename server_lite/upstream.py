@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from server_lite import rtcp_out
@@ -19,8 +20,8 @@ _TAPS_US: Final = 100_000
 class Upstream:
     """Merges what receivers need into few requests to each sender."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, router: Router, hurry: Callable[[], None] | None = None) -> None:
+        self._router, self._hurry = router, hurry
         self._gaps: set[Layer] = set()  # packets of these are missing
         self._asking: set[Layer] = set()  # key frames of these are wanted
         self._tapped = 0
@@ -32,6 +33,7 @@ class Upstream:
 
     def gap(self, layer: Layer) -> None:
         """Packets of the layer are missing."""
+        self._soon()
         self._gaps.add(layer)
 
     def forget(self, layer: Layer) -> None:
@@ -60,6 +62,7 @@ class Upstream:
         better picture than there is."""
         if layer.producer.kind != "video" or layer.producer.paused or layer.stream < 0:
             return
+        self._soon()
         self._asking.add(layer)
         if layer.key_frames.request(now / 1e6, patient=patient):
             self._key_frame_request(layer, now)
@@ -69,6 +72,10 @@ class Upstream:
         for layer in producer.layers:
             if layer.waiting:
                 self.ask_key_frame(layer, now)
+
+    def _soon(self) -> None:
+        if self._hurry is not None and not self.waits:
+            self._hurry()
 
     @staticmethod
     def _is_seen(producer: Producer) -> bool:

@@ -19,7 +19,7 @@ int hf_open_destination(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc
     d->peer = handle, d->ssrc = ssrc, d->rtx_ssrc = rtx_ssrc, d->clock_rate = clock_rate, d->video = video;
     d->current = d->wanted = -1;
     d->want_spatial = d->want_temporal = d->now_spatial = d->now_temporal = 7;
-    d->target = d->sent = d->rtx_sent = d->latest_codec = -1;
+    d->target = d->sent = d->rtx_sent = d->probe_codec = -1;
     d->rewriter.switching = 1;
     memset(d->types, 0xFF, sizeof d->types);
     memset(d->rtx_types, 0xFF, sizeof d->rtx_types);
@@ -28,6 +28,9 @@ int hf_open_destination(hf_core *c, int handle, uint32_t ssrc, uint32_t rtx_ssrc
         d->types[codec] = codecs[3 * i + 1];
         d->rtx_types[codec] = codecs[3 * i + 2] ? codecs[3 * i + 2] : -1;
     }
+    for (int codec = 0; codec < CODECS && d->probe_codec < 0; codec++)
+        if (d->rtx_types[codec] >= 0)
+            d->probe_codec = codec;
     memcpy(d->mid, mid, (size_t)mid_size);
     d->mid_size = mid_size;
     int number = d->handle = table_add(&c->destinations, d);

@@ -180,7 +180,7 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
         d->dropped++;
         return;
     }
-    d->latest_codec = o.codec;
+    d->probe_codec = o.codec;
     int marker = marker_of(d, r, s);
     header h;
     header_build(&h, p, d, o.type, marker, n.sequence, n.timestamp, d->ssrc,

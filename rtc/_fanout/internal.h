@@ -290,7 +290,7 @@ typedef struct {
     rewriter rewriter;
     int64_t packets, octets, repairs, dropped;
     history *history;
-    int latest_codec; /* of the packet that was rewritten last, -1 none */
+    int probe_codec; /* of the packet that was rewritten last; before that the lowest that can be repaired, -1 none */
     bucket repairs_left;
 } destination;
 

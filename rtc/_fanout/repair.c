@@ -64,14 +64,14 @@ int hf_repair(hf_core *c, int handle, const uint16_t *sequences, int count, int6
 
 static int can_probe(const destination *d)
 {
-    return d->video && d->rtx_ssrc && d->current >= 0 && d->latest_codec >= 0 && d->rtx_types[d->latest_codec] >= 0;
+    return d->video && d->rtx_ssrc && d->probe_codec >= 0 && d->rtx_types[d->probe_codec] >= 0;
 }
 
 /* The latest packets of one destination again; 0 where one was dropped, which ends the probe. */
 static int probe_latest(hf_core *c, destination *d, int64_t *left, int *done, uint32_t cluster, int64_t now)
 {
     uint16_t newest = (uint16_t)d->rewriter.last_place;
-    for (int back = 0; back < HISTORY_PACKETS && *left > 0; back++) {
+    for (int back = 0; d->history && back < HISTORY_PACKETS && *left > 0; back++) {
         const history *h;
         const cached *kept = find(c, d, (uint16_t)(newest - back), now, &h);
         if (!kept || d->rtx_types[h->codec] < 0)
@@ -102,7 +102,7 @@ static int probe_all(hf_core *c, peer *p, int64_t left, uint32_t cluster, int64_
     }
     while (first && left > 0) {
         static const uint8_t padding[PADDING] = {[PADDING - 1] = PADDING};
-        int sent = send_repair(c, first, first->rtx_types[first->latest_codec], 0x20, 0,
+        int sent = send_repair(c, first, first->rtx_types[first->probe_codec], 0x20, 0,
                                first->rewriter.last_timestamp, padding, PADDING, NULL, 0, 0, cluster, now);
         if (!sent)
             return done;

@@ -39,9 +39,9 @@ WORTHWHILE: Final = 1.1
 #: Microseconds of queue below which a slope is a burst, which a picture makes on every thin path, and no
 #: reason to lower the rate. Higher leaves longer queues, lower lowers the rate of a path that is not full.
 NO_QUEUE: Final = 5_000
-#: Microseconds between two looks at what feedback tells while a path is calm. Longer costs less and lets the
-#: rate rise later; nothing that harms has to wait for it (Attention).
-CALM: Final = 500_000
+#: Microseconds after which feedback is looked at while a path is calm, unless somebody looks before. Longer
+#: costs less and lets the rate rise later; nothing that harms has to wait for it (Attention).
+CALM: Final = 2_000_000
 #: Microseconds of queue up to which it is; lower looks more often at paths that are well. It is told in steps
 #: of ALARM_STEP, a power of two, so that not every new value of the base is.
 CALM_DELAY: Final = 20_000

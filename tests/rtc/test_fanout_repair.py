@@ -136,10 +136,21 @@ def test_a_probe_repeats_the_latest_first_and_then_pads() -> None:
     assert [packet.sequence_number for packet in packets] == list(range(1, len(packets) + 1))
 
 
-def test_there_is_no_probe_without_a_picture() -> None:
+def test_a_probe_before_any_picture_is_padding() -> None:
     call = Call()
     peer = call.receiver()
     call.destination(peer)
+    assert call.fanout.probe(peer, 1000, 1, call.now) == 4
+    packets = call.packets()
+    assert {(packet.ssrc, packet.payload) for packet in packets} == {(78, b"")}
+    assert [packet.sequence_number for packet in packets] == [1, 2, 3, 4]
+
+
+def test_there_is_no_probe_without_a_section_for_pictures_that_are_repaired() -> None:
+    call = Call()
+    peer = call.receiver()
+    call.destination(peer, video=False)
+    call.destination(peer, 87, rtx_ssrc=0)
     assert call.fanout.probe(peer, 1000, 1, call.now) == 0
 
 

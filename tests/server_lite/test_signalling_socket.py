@@ -190,7 +190,7 @@ async def test_connections_end_without_a_trace() -> None:
             await asyncio.sleep(0.1)
         inside, carried, host = opened.meeting, opened.meeting.media, served.state.host
         assert not inside._connections
-        assert inside._ticker is None
+        assert inside._timer is None
         assert isinstance(carried, MediaRoom)
         assert isinstance(host, LocalHost)
         assert not carried._peers

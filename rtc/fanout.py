@@ -27,6 +27,11 @@ BATCH: Final = 64
 MAX_DATAGRAM: Final = 1500
 #: Segments of one GSO send. More cost less CPU; a burst of many overflows a receiver's buffer.
 MAX_SEGMENTS: Final = 8
+#: Bytes of padding with which a packet of video is made as large as its neighbours, so that they leave in one
+#: GSO send; packetizers make parts that differ by one. More joins more and sends more. And bytes of the
+#: largest payload up to which that is done: the rest of the packet must still fit in a datagram.
+MAX_EVENING: Final = 4
+EVEN_BYTES: Final = 1300
 #: Packets of video kept for repair, of each sending peer, and for how long in microseconds.
 CACHE_PACKETS: Final = 512
 CACHE_AGE: Final = 1_500_000
@@ -329,7 +334,8 @@ class Fanout(Protocol):
         """Takes feedback of the peer that came with other RTCP. ValueError where it is none."""
 
     def listen(self, peer: int, attention: Attention) -> None:
-        """When `heard` is to tell of the peer; at first, of each feedback."""
+        """When `heard` is to tell of the peer; at first, of each feedback. From now on its receiver reports
+        that come alone are only counted: feedback for each packet tells more."""
 
     def heard(self) -> list[int]:
         """Peers whose feedback is to be looked at by `observe`, each once."""
@@ -347,7 +353,8 @@ class Fanout(Protocol):
     def close(self) -> None: ...
 
 
-#: received, sent: datagrams; feedback: packets of it that were taken. The others: what was dropped, and why.
+#: received, sent: datagrams; feedback: packets of it that were taken; reports: those of receivers whose
+#: feedback tells more. The others: what was dropped, and why.
 COUNTERS: Final = (
     "received",
     "sent",
@@ -371,9 +378,20 @@ COUNTERS: Final = (
     "sent-octets",
     "feedback",
     "feedback-flood",
+    "reports",
 )
 
 #: Those of them that count what was not dropped.
 TAKEN: Final = frozenset(
-    ("received", "sent", "forwarded", "repairs", "probes", "received-octets", "sent-octets", "feedback")
+    (
+        "received",
+        "sent",
+        "forwarded",
+        "repairs",
+        "probes",
+        "received-octets",
+        "sent-octets",
+        "feedback",
+        "reports",
+    )
 )

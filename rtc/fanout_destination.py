@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 from rtc.fanout import (
     CACHE_AGE,
+    EVEN_BYTES,
     HISTORY_PACKETS,
+    MAX_EVENING,
     REPAIRS_PER_SECOND,
     Codec,
     DestinationPlan,
@@ -113,8 +115,9 @@ class Destination:
         if self.current is stream:
             self._rewriter.switch()
 
-    def forward(self, packet: Packet, stream: Stream, now: int) -> None:
-        """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here."""
+    def forward(self, packet: Packet, stream: Stream, now: int, even: int = 0) -> None:
+        """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here; `even` bytes of
+        payload are the most in what it goes out with."""
         rewriter, flags = self._rewriter, packet.flags
         types, sound = self._types.get(packet.codec), None
         if types is None and packet.codec == _RED:
@@ -154,7 +157,7 @@ class Destination:
         if plan.video and plan.rtx_ssrc:
             self._remember(Sent(stream.peer, stream.peer.keep(packet), now, marker, numbers))
         payload = self._payload(packet, numbers) if sound is None else sound
-        self._send(packet, numbers, types[0] | marker, payload, now)
+        self._send(packet, numbers, types[0] | marker, payload, now, even)
 
     def _without_redundancy(
         self, packet: Packet, stream: Stream
@@ -167,14 +170,19 @@ class Destination:
             return None, None
         return self._types[_OPAQUE], found[1]
 
-    def _send(self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int) -> None:
+    def _send(
+        self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int, even: int
+    ) -> None:
         level = packet.level
         if level == NO_LEVEL:
             level = -1
         elif packet.flags & _VOICE:
             level |= 0x80
+        first, body, missing = 0x80, payload, even - len(payload)
+        if 0 < missing <= MAX_EVENING and even <= EVEN_BYTES and self.plan.video:
+            first, body = 0xA0, payload + bytes(missing - 1) + bytes((missing,))
         outgoing = Outgoing(
-            0x80,
+            first,
             second,
             numbers.sequence_number,
             numbers.timestamp,
@@ -182,7 +190,7 @@ class Destination:
             self._extensions,
             level,
             _descriptor(packet, numbers),
-            payload,
+            body,
         )
         send = self._output.paced if self.plan.video else self._output.send
         if send(self.peer, outgoing, now):

@@ -68,6 +68,7 @@ class Peer:
         "feedbacks",
         "handle",
         "ids",
+        "listened",
         "next_number",
         "observer",
         "others",
@@ -99,6 +100,7 @@ class Peer:
         self.next_number = 0  # transport-wide
         self.feedbacks: Final = Bucket(FEEDBACKS_PER_SECOND)
         self.observer: Final = PathObserver()
+        self.listened = False  # somebody looks at its feedback
         # By number modulo SENT_PACKETS: number, time, size, cluster.
         self._sent: dict[int, tuple[int, int, int, int]] = {}
 

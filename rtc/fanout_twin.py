@@ -37,6 +37,7 @@ from rtc.fanout_socket import Sockets
 from rtc.handles import Table
 from rtc.observation import Attention, Observation
 from rtc.packet_reader import Packet, has_room, read_header
+from rtc.rtcp import is_receiver_report
 from rtc.srtp_session import ClearSession, SrtpSession
 
 _RTP: Final = int(Kind.RTP)
@@ -270,6 +271,8 @@ class PythonFanout:
         return packet
 
     def _read_rtcp(self, packet: Packet, peer: Peer, now: int) -> Packet | str:
+        if peer.listened and is_receiver_report(packet.data):
+            return "reports"
         try:
             return "" if self._feedback.take(peer, packet.data, now) else packet
         except PacketError:
@@ -294,9 +297,12 @@ class PythonFanout:
 
     def _forward_run(self, run: list[Packet], now: int) -> None:
         stream = self._streams.get(run[0].stream)
+        even = max(len(packet.payload) for packet in run)
+        *others, last = run
         for destination in stream.destinations:
-            for packet in run:
-                destination.forward(packet, stream, now)
+            for packet in others:
+                destination.forward(packet, stream, now, even)
+            destination.forward(last, stream, now)
 
     def repair(self, destination: int, sequences: Sequence[int], now: int) -> int:
         entry = self._destinations.get(destination)
@@ -374,7 +380,9 @@ class PythonFanout:
             raise ValueError("this is no transport-wide feedback")
 
     def listen(self, peer: int, attention: Attention) -> None:
-        self._peers.get(peer).observer.listen(attention)
+        entry = self._peers.get(peer)
+        entry.listened = True
+        entry.observer.listen(attention)
 
     def heard(self) -> list[int]:
         return self._feedback.heard()

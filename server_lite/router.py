@@ -49,8 +49,8 @@ MEASURE_US = 500_000
 
 class Router:
     """Streams of one room. `told(member, {producer: (state, reason)})` hears of pictures that are lowered or
-    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections, and `hurry()`
-    of something that the next `tick` should not be late for."""
+    paused for a receiver, `told_voices(member, {mid: producer})` of voices put into its sections, and
+    `hurry()` of something that the next `tick` should not be late for."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class Router:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
                 self._holder.hold(path, now)
-            calm = path.downlink.calm
+            calm = path.downlink.calm or not path.wanted
             trying = trying or not calm
             if path.due or not calm or now - path.looked >= CALM_US:
                 self.chooser.tick(path, now)

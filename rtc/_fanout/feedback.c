@@ -1,7 +1,7 @@
 /* Transport-wide feedback as it comes (draft-holmer-rmcat-transport-wide-cc-extensions-01). */
 #include "observing.h"
 
-enum { BODY = 16, VECTOR = 0x80, TWO_BITS = 0xC0, TRANSPORT_FEEDBACK = 205, TRANSPORT_WIDE = 15 };
+enum { BODY = 16, VECTOR = 0x80, TWO_BITS = 0xC0, TRANSPORT_FEEDBACK = 205, TRANSPORT_WIDE = 15, RECEIVER_REPORT = 201 };
 
 void symbols_begin(symbols *s, const report *r) { *s = (symbols){.at = r->chunks}; }
 
@@ -62,6 +62,14 @@ int report_read(const uint8_t *body, int size, report *out)
         bytes += symbol;
     }
     return size - end < bytes ? -1 : 0;
+}
+
+int report_alone(const uint8_t *data, int size)
+{
+    if (size < 8 || (data[0] & 0xE0) != 0x80 || data[1] != RECEIVER_REPORT)
+        return 0;
+    int words = get16(data + 2);
+    return size == 4 + 4 * words && words == 1 + 6 * (data[0] & 0x1F);
 }
 
 int feedback_only(const uint8_t *data, int size)

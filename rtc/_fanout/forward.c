@@ -154,7 +154,15 @@ static const uint8_t *payload_for(const destination *d, const slot *s, const off
     return copy;
 }
 
-static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot *s, const hf_record *r, int64_t now)
+/* Bytes of padding that make it as large as its neighbours (docs/fanout.md, "Even"). */
+static int missing_to(int even, const destination *d, int size)
+{
+    int missing = even - size;
+    return missing > 0 && missing <= MAX_EVENING && even <= EVEN_BYTES && d->video ? missing : 0;
+}
+
+static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot *s, const hf_record *r, int even,
+                        int64_t now)
 {
     peer *p = peer_of(c, d->peer);
     offer o = offer_of(d, st, s, r);
@@ -190,8 +198,16 @@ static void forward_one(hf_core *c, destination *d, stream *st, peer *from, slot
     if (d->rtx_ssrc && d->video)
         remember(d, from, s, r, &n, marker, now);
     const uint8_t *payload = payload_for(d, s, &o, &n, copy);
-    int size = s->payload - o.skipped;
-    if (seal_and_send(c, p, &h, payload, size, d->ssrc, &d->sent, d->video ? MEDIA : AT_ONCE, 0, now)) {
+    int size = s->payload - o.skipped, padding = missing_to(even, d, size);
+    if (padding) {
+        if (payload != copy)
+            memcpy(copy, payload, (size_t)size);
+        payload = copy;
+        memset(copy + size, 0, (size_t)padding - 1);
+        copy[size + padding - 1] = (uint8_t)padding;
+        h.bytes[0] |= 0x20;
+    }
+    if (seal_and_send(c, p, &h, payload, size + padding, d->ssrc, &d->sent, d->video ? MEDIA : AT_ONCE, 0, now)) {
         d->packets++, d->octets += size;
         c->counters[C_FORWARDED]++;
     }
@@ -203,10 +219,15 @@ static void forward_run(hf_core *c, int first, int end, int64_t now)
     if (!st)
         return;
     peer *from = peer_of(c, st->peer);
+    int even = 0;
+    for (int k = first; k < end; k++) {
+        int size = c->slots[c->where[k]].payload;
+        even = size > even ? size : even;
+    }
     for (int i = 0; i < st->destination_count; i++) {
         destination *d = destination_of(c, st->destinations[i]);
         for (int k = first; k < end; k++)
-            forward_one(c, d, st, from, &c->slots[c->where[k]], &c->records[k], now);
+            forward_one(c, d, st, from, &c->slots[c->where[k]], &c->records[k], k < end - 1 ? even : 0, now);
     }
 }
 

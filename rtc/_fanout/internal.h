@@ -10,6 +10,7 @@ enum { REPAIRS_PER_SECOND = 400, PACER_PACKETS = 400, PACER_BURST = 10000, PACER
 enum { MAX_INCOMING_SSRCS = 64, STRANGERS_PER_SECOND = 2000, OTHERS_PER_SECOND = 400, BACKLOG = 4096 };
 enum { TAKE_PACKETS = 16384 };
 enum { CACHE_AGE = 1500000, REMEMBERED_DROPS = 512, REMEMBERED_PICTURES = 64, WINDOW = 128, ADDRESS_BYTES = 32 };
+enum { MAX_EVENING = 4, EVEN_BYTES = 1300 };
 enum { MAX_DECODE_TARGETS = 32, MAX_TEMPLATES = 64, SLOT_BYTES = 2048, MAX_CODECS = 16, MID_BYTES = 255 };
 /* The largest packet that leaves: what came in, with other extensions, an RTX number and a tag. */
 enum { MAX_SEALED = MAX_DATAGRAM + 700 };
@@ -21,7 +22,7 @@ enum { MARKER = 1, REPAIRED = 2, EMPTY = 4, FRAME_START = 8, FRAME_END = 16, KEY
 enum { ID_MID, ID_RID, ID_REPAIRED_RID, ID_LEVEL, ID_SEND_TIME, ID_WIDE, ID_DEPENDENCY, IDS };
 enum { C_RECEIVED, C_SENT, C_FORWARDED, C_REPAIRS, C_PROBES, C_UNKNOWN_ADDRESS, C_TOO_LONG, C_MALFORMED, C_SRTP,
        C_BEFORE_KEYS, C_TOO_MANY_STREAMS, C_STRANGERS, C_OTHERS, C_PACER_FULL, C_PACER_LATE, C_BUFFER_FULL, C_UNREACHABLE,
-       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, C_FEEDBACK, C_FEEDBACK_FLOOD, COUNTERS };
+       C_UNSENDABLE, C_RECEIVED_OCTETS, C_SENT_OCTETS, C_FEEDBACK, C_FEEDBACK_FLOOD, C_REPORTS, COUNTERS };
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p)
@@ -244,6 +245,7 @@ typedef struct peer {
     int *streams;
     int stream_count, stream_room;
     struct observer *observer;
+    int listened; /* somebody looks at its feedback */
 } peer;
 
 typedef struct stream {

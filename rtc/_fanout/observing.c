@@ -252,6 +252,7 @@ int hf_listen(hf_core *c, int handle, int64_t patience, int64_t alarm, uint32_t 
         return HF_NO_MEMORY;
     if (cluster != o->cluster)
         o->matched = o->packet_count = 0;
+    p->listened = 1;
     o->patience = patience, o->alarm = alarm, o->cluster = cluster, o->covered_from = from, o->covered_until = until;
     return 0;
 }

@@ -22,6 +22,8 @@ typedef struct {
 
 /* Whether all packets of a datagram are feedback; -1 where there are such and any length in them lies. */
 int feedback_only(const uint8_t *data, int size);
+/* Whether a datagram is one receiver report of blocks alone, as its lengths say. */
+int report_alone(const uint8_t *data, int size);
 /* The body behind the common header; -1 where it lies. */
 int report_read(const uint8_t *body, int size, report *out);
 void symbols_begin(symbols *s, const report *r);

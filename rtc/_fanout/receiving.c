@@ -134,9 +134,11 @@ static int read_rtp(hf_core *c, peer *p, slot *s, hf_record *r, int64_t now)
     return place(c, p, s, r, now);
 }
 
-/* Feedback for each packet is gathered here; all other RTCP is for Python. */
+/* Feedback for each packet is gathered here, and makes reports needless; all other RTCP is for Python. */
 static int read_rtcp(hf_core *c, peer *p, const slot *s, int64_t now)
 {
+    if (p->listened && report_alone(s->data, s->size))
+        return drop(c, C_REPORTS);
     int only = feedback_only(s->data, s->size);
     if (only < 0)
         return drop(c, C_MALFORMED);

@@ -28,6 +28,11 @@ class Told:
     count: int = 0
 
 
+#: A receiver report without blocks; reports alone, and what is like one.
+_REPORT = b"\x80\xc9\0\1\0\0\0\1"
+_REPORTS = (_REPORT, b"\x81" + _REPORT[1:], _REPORT + b"\0", b"\x81\xc9\0\7" + bytes(28))
+
+
 class Feedback(Changes):
     """Feedback of peers, and looks at it."""
 
@@ -80,9 +85,14 @@ class Feedback(Changes):
             self.both("feedback", path.handle, data, self.now)
         else:
             if kind < 0.2:
-                data += b"\x80\xc9\0\1\0\0\0\1"  # a report with it: all is handed over
-            sealed = None if path.session is None else path.session.seal_rtcp(data)
-            self.come_in([(path, sealed or data)])
+                data += _REPORT  # with it: all is handed over
+            elif kind < 0.25:
+                data = random.choice(
+                    (_REPORT, b"\x81" + _REPORT[1:], _REPORT + b"\0", b"\x81\xc9\0\7" + bytes(28))
+                )
+            for _ in range(130 if random.random() < 0.01 else 1):  # a flood, now and then
+                sealed = None if path.session is None else path.session.seal_rtcp(data)
+                self.come_in([(path, sealed or data)])
         if random.random() < 0.7:
             self.listen()
 

@@ -124,12 +124,13 @@ if not native_reason():
         [
             ("rtc.fanout_destination.primary", lambda payload: None),
             ("rtc.pacer.PACER_AGE", 280_000),
+            ("rtc.fanout_destination.MAX_EVENING", 1),
             ("rtc.congestion.trend.SMOOTHING", 0.9000001),
-            ("rtc.congestion.groups.BURST_GAP", 4_999),
+            ("rtc.congestion.groups.BURST_GAP", 4_500),
             ("rtc.congestion.throughput.GRAIN", 60_000),
             ("rtc.congestion.observer.LATE", 50_000),
         ],
-        ids=["red", "age", "trend", "groups", "throughput", "losses"],
+        ids=["red", "age", "even", "trend", "groups", "throughput", "losses"],
     )
     def test_a_rule_that_the_kernel_has_otherwise_is_caught(
         monkeypatch: pytest.MonkeyPatch, name: str, changed: object

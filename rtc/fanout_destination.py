@@ -3,72 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from rtc.fanout import (
-    CACHE_AGE,
-    EVEN_BYTES,
-    HISTORY_PACKETS,
-    MAX_EVENING,
-    REPAIRS_PER_SECOND,
-    Codec,
-    DestinationPlan,
-    DestinationState,
-    Flag,
-)
+from rtc.fanout import HISTORY_PACKETS, Codec, DestinationPlan, DestinationState, Flag
 from rtc.fanout_extensions import ExtensionWriter
 from rtc.fanout_layers import LayerFilter
 from rtc.fanout_outgoing import Outgoing
 from rtc.fanout_output import Output
-from rtc.fanout_peer import Bucket, Peer, Stream
+from rtc.fanout_peer import Peer, Stream
 from rtc.fanout_red import primary
-from rtc.packet_reader import NO_LEVEL, Packet, red_with_type
-from rtc.rewrite import Rewritten, StreamRewriter
+from rtc.fanout_repair import Repairs, descriptor_with, payload_with, write_numbers
+from rtc.fanout_run import Run, evened, level_byte
+from rtc.pacer import NEVER
+from rtc.packet_reader import Packet
+from rtc.rewrite import Following, Rewritten, StreamRewriter
+from rtc.srtp_session import Session
 
 _EMPTY: Final = int(Flag.EMPTY)
 _UNNUMBERED: Final = int(Flag.EMPTY | Flag.REPAIRED)
 _KEY_START: Final = int(Flag.KEY_START)
 _MARKER: Final = int(Flag.MARKER)
-_VOICE: Final = int(Flag.VOICE)
 _VP8: Final = int(Codec.VP8)
 _RED: Final = int(Codec.RED)
 _OPAQUE: Final = int(Codec.OPAQUE)
-
-#: A packet of padding only: 254 zeros and their number with itself (RFC 3550 section 5.1).
-_PADDING: Final = bytes(254) + b"\xff"
-
-
-class Sent(NamedTuple):
-    """What a destination remembers of a packet of video, to send it again."""
-
-    sender: Peer
-    place: int  # in the sender's ring
-    time: int
-    marker: int  # 0x80 or 0
-    numbers: Rewritten
 
 
 class Destination:
     """What leaves under one SSRC: `current` flows, `wanted` is to flow."""
 
     __slots__ = (
-        "_bucket",
         "_dropped",
         "_extensions",
-        "_history",
         "_layers",
         "_octets",
         "_output",
         "_packets",
-        "_repairs",
         "_rewriter",
-        "_rtx_sequence",
-        "_rtx_type",
         "_types",
         "current",
         "handle",
         "peer",
         "plan",
+        "repairs",
         "wanted",
     )
 
@@ -80,17 +56,13 @@ class Destination:
         self.wanted: Stream | None = None
         self._rewriter: Final = StreamRewriter(plan.clock_rate)
         self._layers: Final = LayerFilter()
-        self._history: list[Sent | None] = []  # by sequence number modulo HISTORY_PACKETS, once there is one
-        self._rtx_sequence = 1  # of the next repair
-        # That of the latest packet's codec; before there was one, of the first codec that has any.
-        self._rtx_type = next((rtx for _, (_, rtx) in sorted(self._types.items()) if rtx), 0)
-        self._bucket: Final = Bucket(REPAIRS_PER_SECOND)
-        self._packets = self._octets = self._repairs = self._dropped = 0
-        self.lay_out()
+        self._packets = self._octets = self._dropped = 0
+        self._extensions = ExtensionWriter(peer.ids, plan.mid)
+        self.repairs: Final = Repairs(peer, plan, self._types, self._extensions, output)
 
     def lay_out(self) -> None:
         """The peer's extension ids have changed."""
-        self._extensions = ExtensionWriter(self.peer.ids, self.plan.mid)
+        self._extensions = self.repairs.extensions = ExtensionWriter(self.peer.ids, self.plan.mid)
 
     def aim(self, stream: Stream | None, spatial: int, temporal: int, cut: bool) -> None:
         self._layers.aim(spatial, temporal)
@@ -114,6 +86,102 @@ class Destination:
     def restart(self, stream: Stream) -> None:
         if self.current is stream:
             self._rewriter.switch()
+
+    def forward_run(self, run: Run, stream: Stream, now: int) -> None:
+        """docs/fanout.md, "A packet goes out", for a run of a stream that is aimed here."""
+        packets, done = run.packets, 0
+        if run.straight and self.current is stream:
+            done = self._forward_straight(run, stream.peer, now)
+            if done == len(packets):
+                return
+        for packet in packets[done:-1]:
+            self.forward(packet, stream, now, run.even)
+        self.forward(packets[-1], stream, now)
+
+    def _forward_straight(self, run: Run, sender: Peer, now: int) -> int:
+        """Does for the first packets of a run what `forward` does, where no decision is left but whether they
+        have to wait; how many packets it did."""
+        first, peer, video, bound = run.packets[0], self.peer, self.plan.video, NEVER
+        types = self._types.get(first.codec)
+        if types is None or peer.sending is None or not (peer.address and self._extensions.numbered):
+            return 0
+        if video:
+            if not self._layers.passes_all(run.temporal, run.spatial):
+                return 0
+            bound = peer.pacer.bound(now)
+        following = self._rewriter.follow(first.sequence, first.picture_id, first.picture_bits)
+        if following is None or peer.pacer.until > bound:
+            return 0
+        self.repairs.rtx_type = types[1]
+        return self._send_straight(run, following, types[0], peer.sending, bound, sender, now)
+
+    def _send_straight(
+        self,
+        run: Run,
+        following: Following,
+        payload_type: int,
+        session: Session,
+        bound: int,
+        sender: Peer,
+        now: int,
+    ) -> int:
+        """Puts the packets together where they are sealed and sent from, until the pacer is beyond `bound`;
+        how many, at least one."""
+        peer, plan, output, extensions = self.peer, self.plan, self._output, self._extensions
+        outbox, pacer, history = output.outbox, peer.pacer, self.repairs.remember() if plan.video else None
+        rate, until, number, level, ssrc = pacer.rate, pacer.until, peer.next_number, NEVER, plan.ssrc
+        place, offset, picture_place, tl0_offset, changed = following
+        if outbox.used + run.room > outbox.end:
+            outbox.make_room(run.room)
+        memory, at, parts = outbox.memory, outbox.used, run.video if plan.video else run.sound
+        data, view, seal = memory.data, memory.view, session.seal_at
+        sizes: list[int] = []
+        done = octets = timestamp = 0
+        picture = tl0 = None
+        for packet, steps, pictures, came, marker, loud, head, body, count in parts:
+            if until > bound:
+                break
+            if loud != level:
+                level = loud
+                pack, before, after, size = extensions.prefixes.get(level) or extensions.prefix(level, now)
+            sequence, timestamp = (place + steps) & 0xFFFF, (came + offset) & 0xFFFFFFFF
+            pack(data, at, head, marker | payload_type, sequence, timestamp, ssrc, before, number, after)
+            start = at + size
+            end = start + len(body)
+            view[start:end] = body
+            if changed:
+                picture = None if picture_place is None else (picture_place + pictures) & 0x7FFF
+                tl0 = None if packet.tl0picidx is None else (packet.tl0picidx + tl0_offset) & 0xFF
+                write_numbers(data, start, packet, picture, tl0)
+            if history is not None:
+                kept = packet.cached if packet.cached >= 0 else sender.keep(packet)
+                sent = sequence, timestamp, sender, kept, now, marker, picture, tl0, None
+                history[sequence % HISTORY_PACKETS] = sent
+            done += 1
+            sealed = seal(memory, at, end - at)
+            if sealed:
+                at += sealed
+                sizes.append(sealed)
+                octets += count
+                number = (number + 1) & 0xFFFF
+                if rate:
+                    until = (until if until > now else now) + sealed * 1_000_000 // rate
+        pacer.until = until
+        self._packets += len(sizes)
+        self._octets += octets
+        output.counters["forwarded"] += len(sizes)
+        if done > len(sizes):
+            output.counters["unsendable"] += done - len(sizes)
+        peer.note_sent(now, sizes)
+        outbox.add(peer.address, sizes)
+        last = parts[done - 1]
+        times = (
+            (timestamp,)
+            if run.one_time
+            else [(part.timestamp + offset) & 0xFFFFFFFF for part in parts[:done]]
+        )
+        self._rewriter.go_on(following, last.steps, times, last.pictures, last.packet.tl0picidx, now)
+        return done
 
     def forward(self, packet: Packet, stream: Stream, now: int, even: int = 0) -> None:
         """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here; `even` bytes of
@@ -153,10 +221,24 @@ class Destination:
         if numbers is None:
             self._dropped += 1
             return
-        self._rtx_type = types[1]
-        if plan.video and plan.rtx_ssrc:
-            self._remember(Sent(stream.peer, stream.peer.keep(packet), now, marker, numbers))
-        payload = self._payload(packet, numbers) if sound is None else sound
+        picture, tl0, frame_number = numbers.picture_id, numbers.tl0picidx, numbers.frame_number
+        repairs = self.repairs
+        repairs.rtx_type = types[1]
+        history = repairs.remember()
+        if history is not None:
+            sequence, sender = numbers.sequence_number, stream.peer
+            history[sequence % HISTORY_PACKETS] = (
+                sequence,
+                numbers.timestamp,
+                sender,
+                sender.keep(packet),
+                now,
+                marker,
+                picture,
+                tl0,
+                frame_number,
+            )
+        payload = payload_with(packet, self._types, picture, tl0) if sound is None else sound
         self._send(packet, numbers, types[0] | marker, payload, now, even)
 
     def _without_redundancy(
@@ -173,14 +255,11 @@ class Destination:
     def _send(
         self, packet: Packet, numbers: Rewritten, second: int, payload: bytes, now: int, even: int
     ) -> None:
-        level = packet.level
-        if level == NO_LEVEL:
-            level = -1
-        elif packet.flags & _VOICE:
-            level |= 0x80
-        first, body, missing = 0x80, payload, even - len(payload)
-        if 0 < missing <= MAX_EVENING and even <= EVEN_BYTES and self.plan.video:
-            first, body = 0xA0, payload + bytes(missing - 1) + bytes((missing,))
+        first, body = 0x80, evened(payload, even) if self.plan.video else None
+        if body is None:
+            body = payload
+        else:
+            first = 0xA0
         outgoing = Outgoing(
             first,
             second,
@@ -188,8 +267,8 @@ class Destination:
             numbers.timestamp,
             self.plan.ssrc,
             self._extensions,
-            level,
-            _descriptor(packet, numbers),
+            level_byte(packet),
+            descriptor_with(packet, numbers.frame_number),
             body,
         )
         send = self._output.paced if self.plan.video else self._output.send
@@ -197,27 +276,6 @@ class Destination:
             self._packets += 1
             self._octets += len(payload)
             self._output.counters["forwarded"] += 1
-
-    def _payload(self, packet: Packet, numbers: Rewritten) -> bytes:
-        """The payload with this receiver's numbers in it."""
-        payload = packet.payload
-        if packet.codec == _RED:
-            opaque = self._types.get(Codec.OPAQUE)
-            return payload if opaque is None else red_with_type(payload, opaque[0])
-        picture, tl0 = numbers.picture_id, numbers.tl0picidx
-        same_picture = picture is None or picture == packet.picture_id
-        if same_picture and tl0 == packet.tl0picidx:
-            return payload
-        changed = bytearray(payload)
-        if picture is not None:
-            at = packet.picture_at
-            if packet.picture_bits == 15:
-                changed[at], changed[at + 1] = 0x80 | picture >> 8, picture & 0xFF
-            else:
-                changed[at] = picture & 0x7F
-        if tl0 is not None:
-            changed[packet.tl0_at] = tl0
-        return bytes(changed)
 
     def _go_over(self, stream: Stream) -> None:
         old = self.current
@@ -232,84 +290,22 @@ class Destination:
         self._layers.begin()
         self.current = stream
 
-    # Repair.
-
-    def _remember(self, sent: Sent) -> None:
-        if not self._history:
-            self._history = [None] * HISTORY_PACKETS
-        self._history[sent.numbers.sequence_number % HISTORY_PACKETS] = sent
-
-    def _find(self, sequence: int, now: int) -> tuple[Sent, Packet] | None:
-        sent = self._history[sequence % HISTORY_PACKETS] if self._history else None
-        if sent is None or sent.numbers.sequence_number != sequence or now - sent.time > CACHE_AGE:
-            return None
-        packet = sent.sender.kept(sent.place)
-        return None if packet is None else (sent, packet)
-
     def repair(self, sequence: int, now: int) -> bool:
         """Sends the packet again that had that sequence number; whether it did."""
-        found = self._find(sequence, now)
-        if found is None or not self._types[found[1].codec][1] or not self._bucket.take(now):
-            return False
-        if not self._again(*found, now, 0):
-            return False
-        self._repairs += 1
-        self._output.counters["repairs"] += 1
-        return True
+        return self.repairs.repair(sequence, now)
 
     @property
     def flows(self) -> bool:
         """Whether it can carry a probe."""
-        return bool(self.plan.video and self.plan.rtx_ssrc and self._rtx_type)
+        return self.repairs.flows
 
     def probe_latest(self, cluster: int, now: int) -> Iterator[int]:
         """Sends the latest packets again, newest first; bytes of each, 0 when one could not be sent."""
-        newest = self._rewriter.last_sequence_number
-        for back in range(HISTORY_PACKETS if self._history else 0):
-            found = self._find((newest - back) & 0xFFFF, now)
-            if found is not None and self._types[found[1].codec][1]:
-                yield self._again(*found, now, cluster)
+        return self.repairs.probe_latest(self._rewriter.last_sequence_number, cluster, now)
 
     def probe_padding(self, cluster: int, now: int) -> int:
         """Sends 255 bytes of padding; bytes of the datagram, 0 when it could not be sent."""
-        return self._repair_packet(
-            0xA0, self._rtx_type, self._rewriter.last_timestamp, _PADDING, now, cluster
-        )
-
-    def _again(self, sent: Sent, packet: Packet, now: int, cluster: int) -> int:
-        numbers = sent.numbers
-        payload = numbers.sequence_number.to_bytes(2, "big") + self._payload(packet, numbers)
-        second = self._types[packet.codec][1] | sent.marker
-        # Without it a receiver could not tell what the repaired frame refers to.
-        descriptor = _descriptor(packet, numbers)
-        return self._repair_packet(0x80, second, numbers.timestamp, payload, now, cluster, descriptor)
-
-    def _repair_packet(
-        self,
-        first: int,
-        second: int,
-        timestamp: int,
-        payload: bytes,
-        now: int,
-        cluster: int,
-        descriptor: bytes = b"",
-    ) -> int:
-        outgoing = Outgoing(
-            first,
-            second,
-            self._rtx_sequence,
-            timestamp,
-            self.plan.rtx_ssrc,
-            self._extensions,
-            -1,
-            descriptor,
-            payload,
-            cluster,
-        )
-        size = self._output.paced(self.peer, outgoing, now, first=True)
-        if size:
-            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        return size
+        return self.repairs.probe_padding(self._rewriter.last_timestamp, cluster, now)
 
     def state(self) -> DestinationState:
         flowing = self.current is not None and not self._rewriter.switching
@@ -319,15 +315,7 @@ class Destination:
             self._octets,
             self._rewriter.timestamp_offset,
             self._rewriter.last_timestamp,
-            self._repairs,
+            self.repairs.count,
             self._dropped,
             self._rewriter.last_sequence_number,
         )
-
-
-def _descriptor(packet: Packet, numbers: Rewritten) -> bytes:
-    """The dependency descriptor with this receiver's frame number; empty where there is none."""
-    if packet.descriptor is None or numbers.frame_number is None:
-        return b""
-    was = packet.descriptor_value
-    return was[:1] + numbers.frame_number.to_bytes(2, "big") + was[3:]

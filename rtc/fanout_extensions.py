@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 from rtc.fanout import ExtensionIds
 from rtc.rtp import ONE_BYTE_PROFILE, TWO_BYTE_PROFILE
 
+#: How header and block are written before a payload: `Struct.pack_into`, which takes the first two bytes,
+#: sequence number, timestamp, SSRC, head of the block, transport-wide number and the rest of the block; that
+#: head and that rest; and the bytes of all.
+Prefix = tuple[Callable[..., None], bytes, bytes, int]
+
+
+#: Bytes of the largest of them: the header, and all that stands in the block, mid above all.
+PREFIX_BYTES: Final = 12 + 4 + 2 + 255 + 3 + 5 + 4 + 3
+
+
+@lru_cache(maxsize=256)
+def _struct(head: int, tail: int) -> Struct:
+    return Struct(f"!BBHII{head}sH{tail}s")
+
 
 def _head(identity: int, size: int, one_byte: bool) -> bytes:
     """What stands before a value; in a form that does not fit, something that is never sent."""
     return bytes(((identity << 4 | size - 1) & 0xFF,)) if one_byte else bytes((identity, size))
+
+
+def _stamp(now: int) -> bytes:
+    """Seconds in 6.18 fixed point."""
+    return (now * 262144 // 1_000_000 & 0xFFFFFF).to_bytes(3, "big")
 
 
 class _Form:
@@ -32,18 +54,26 @@ class _Form:
             layout = self._layouts[level] = self._layout(level)
         head, tail = layout
         if self._stamp:
-            # 6.18 fixed point seconds
-            head += self._stamp + (now * 262144 // 1_000_000 & 0xFFFFFF).to_bytes(3, "big")
+            head += self._stamp + _stamp(now)
         if self._number:
             head += self._number + number.to_bytes(2, "big")
         return head + tail
+
+    def prefix(self, level: int, now: int) -> Prefix:
+        """Without a dependency descriptor, with a transport-wide number."""
+        head, tail = self._layout(level)
+        if self._stamp:
+            head += self._stamp + _stamp(now)
+        head += self._number
+        struct = _struct(len(head), len(tail))
+        return struct.pack_into, head, tail, struct.size
 
     def described(self, level: int, number: int, now: int, descriptor: bytes) -> bytes:
         """With one at the end."""
         head, _ = self._layout(level)
         body = head[4:]
         if self._stamp:
-            body += self._stamp + (now * 262144 // 1_000_000 & 0xFFFFFF).to_bytes(3, "big")
+            body += self._stamp + _stamp(now)
         if self._number:
             body += self._number + number.to_bytes(2, "big")
         body += _head(self._ids.dependency, len(descriptor), self._one_byte) + descriptor
@@ -68,7 +98,17 @@ class _Form:
 class ExtensionWriter:
     """Writes the block for each packet. mid: at most 255 bytes, b"" for none; ids 0..255."""
 
-    __slots__ = ("_describes_short", "_leveled", "_one", "_plain", "_two", "describes", "numbered")
+    __slots__ = (
+        "_describes_short",
+        "_leveled",
+        "_one",
+        "_plain",
+        "_timed",
+        "_two",
+        "describes",
+        "numbered",
+        "prefixes",
+    )
 
     def __init__(self, ids: ExtensionIds, mid: bytes) -> None:
         one_byte = max(ids.send_time, ids.transport_wide, ids.mid if mid else 0) <= 14
@@ -80,7 +120,17 @@ class ExtensionWriter:
         self._describes_short: Final = ids.dependency <= 14
         #: Whether packets carry a transport-wide number, and descriptors.
         self.numbered: Final = ids.transport_wide != 0
+        self._timed: Final = ids.send_time != 0
+        #: By level, those in which no time stands.
+        self.prefixes: Final[dict[int, Prefix]] = {}
         self.describes: Final = ids.dependency != 0
+
+    def prefix(self, level: int, now: int) -> Prefix:
+        """The same with the header before it, where packets are `numbered`, for those without descriptor."""
+        prefix = (self._plain if level < 0 else self._leveled).prefix(level, now)
+        if not self._timed:
+            self.prefixes[level] = prefix
+        return prefix
 
     def block(self, level: int, number: int, now: int, descriptor: bytes = b"") -> bytes:
         """The block with its header, b"" when nothing is in it.

@@ -53,6 +53,12 @@ class LayerFilter:
                 self.spatial = self.want_spatial
         return packet.temporal <= self.temporal and packet.spatial <= self.spatial
 
+    def passes_all(self, temporal: int, spatial: int) -> bool:
+        """Whether packets without descriptor up to those layers all pass and change nothing."""
+        return (
+            self.temporal == self.want_temporal >= temporal and self.spatial == self.want_spatial >= spatial
+        )
+
     def _passes_described(self, descriptor: Descriptor, flags: int) -> bool:
         structure = descriptor.structure
         if structure is not self._structure:

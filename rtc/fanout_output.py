@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from rtc.fanout import COUNTERS, MAX_DATAGRAM
+from rtc.fanout_outbox import Burst, Outbox
 from rtc.fanout_outgoing import Outgoing
 from rtc.fanout_peer import Peer
 from rtc.fanout_socket import Datagram, Sockets, is_sockaddr
+from rtc.srtp_session import SEALING_ROOM
 
 #: Datagrams that wait for a socket which takes no more: 4,096 are 50 ms of 800 Mbit/s. More bridge a longer
 #: stall and make everything behind it late; what comes on top is dropped and counted.
@@ -22,30 +24,26 @@ class Output:
 
     def __init__(self) -> None:
         self.counters: Final[dict[str, int]] = dict.fromkeys(COUNTERS, 0)
-        self._ready: deque[Datagram] = deque()
-        self._strange = 0  # of them, those that no socket takes
+        self.outbox: Final = Outbox()
         self._taken: list[Datagram] = []
         self._waiting: dict[Peer, None] = {}  # in the order in which they began to wait
 
     def rtp(self, peer: Peer, plain: bytes, now: int) -> int:
         """Seals a packet as it is and sends it at once; bytes of the datagram, 0 when it was dropped."""
-        data = self._seal(peer, plain)
-        if data is None:
-            return 0
-        peer.pacer.count(len(data), now)
-        self.queue(peer.address, data)
-        return len(data)
+        size = self._seal(peer, plain)
+        if size:
+            peer.pacer.count(size, now)
+            self._ready(peer.address, size)
+        return size
 
     def send(self, peer: Peer, packet: Outgoing, now: int) -> int:
         """The same with a transport-wide number, which is then used up, and the time of sending."""
-        data = self._seal(peer, packet.plain(peer.next_number, now))
-        if data is None:
-            return 0
-        size = len(data)
-        if packet.extensions.numbered:
-            peer.note_sent(now, size, packet.cluster)
-        peer.pacer.count(size, now)
-        self.queue(peer.address, data)
+        size = self._seal(peer, packet.plain(peer.next_number, now))
+        if size:
+            if packet.extensions.numbered:
+                peer.note_sent(now, (size,), packet.cluster)
+            peer.pacer.count(size, now)
+            self._ready(peer.address, size)
         return size
 
     def paced(self, peer: Peer, packet: Outgoing, now: int, *, first: bool = False) -> int:
@@ -75,12 +73,17 @@ class Output:
 
     def queue(self, address: bytes, data: bytes) -> None:
         """A datagram is ready; b"" is nowhere."""
-        if not address:
+        if address:
+            self.outbox.put(address, data)
+        else:
             self.counters["unreachable"] += 1
-            return
-        if not is_sockaddr(address):
-            self._strange += 1
-        self._ready.append((address, data))
+
+    def _ready(self, address: bytes, size: int) -> None:
+        """So is what was sealed in the outbox."""
+        if address:
+            self.outbox.add(address, (size,))
+        else:
+            self.counters["unreachable"] += 1
 
     def forget(self, peer: Peer) -> None:
         """What waits for it is dropped."""
@@ -96,26 +99,31 @@ class Output:
             pacer.late = 0
             if not len(pacer):
                 del self._waiting[peer]
-        ready, counters = self._ready, self.counters
-        if not ready:
+        outbox, counters = self.outbox, self.counters
+        bursts = outbox.bursts
+        if not bursts:
             return 0
         if fd < 0:
-            self._set_aside(ready)
-            ready.clear()
-            self._strange = 0
-            return 0
-        if self._strange:
-            self._set_aside([entry for entry in ready if not is_sockaddr(entry[0])])
-            self._ready = ready = deque(entry for entry in ready if is_sockaddr(entry[0]))
-            self._strange = 0
-        sent, octets, unreachable = sockets.send(fd, ready)
-        counters["sent"] += sent
-        counters["sent-octets"] += octets
-        counters["unreachable"] += unreachable
-        while len(ready) > BACKLOG:
-            ready.pop()
-            counters["send-buffer-full"] += 1
-        return len(ready)
+            self._set_aside(bursts)
+            bursts.clear()
+        elif outbox.strange:
+            self._set_aside(burst for burst in bursts if not is_sockaddr(burst.address))
+            kept = [burst for burst in bursts if is_sockaddr(burst.address)]
+            bursts.clear()
+            bursts.extend(kept)
+        outbox.strange = False
+        if bursts:
+            sent, octets, unreachable = sockets.send(fd, bursts)
+            counters["sent"] += sent
+            counters["sent-octets"] += octets
+            counters["unreachable"] += unreachable
+        left = outbox.waiting()
+        if left > BACKLOG:
+            counters["send-buffer-full"] += left - BACKLOG
+            outbox.cut(left - BACKLOG)
+            left = BACKLOG
+        outbox.settle()
+        return left
 
     def next_flush(self, now: int) -> int:
         """Microseconds until a paced packet is due, -1 for none."""
@@ -125,17 +133,24 @@ class Output:
         taken, self._taken = self._taken, []
         return taken
 
-    def _set_aside(self, datagrams: deque[Datagram] | list[Datagram]) -> None:
-        for entry in datagrams:
-            if len(self._taken) < TAKE_PACKETS:
-                self._taken.append(entry)
-                self.counters["sent"] += 1
-                self.counters["sent-octets"] += len(entry[1])
-            else:
-                self.counters["send-buffer-full"] += 1
+    def _set_aside(self, bursts: Iterable[Burst]) -> None:
+        for burst in bursts:
+            for data in burst.datagrams():
+                if len(self._taken) < TAKE_PACKETS:
+                    self._taken.append((burst.address, data))
+                    self.counters["sent"] += 1
+                    self.counters["sent-octets"] += len(data)
+                else:
+                    self.counters["send-buffer-full"] += 1
 
-    def _seal(self, peer: Peer, plain: bytes) -> bytes | None:
-        data = None if peer.sending is None else peer.sending.seal_rtp(plain)
-        if data is None:
+    def _seal(self, peer: Peer, plain: bytes) -> int:
+        """Puts it into the outbox sealed, where it waits for `_ready`; bytes of what it is then, or 0."""
+        outbox, session, size = self.outbox, peer.sending, len(plain)
+        sealed = 0
+        if session is not None:
+            outbox.make_room(size + SEALING_ROOM)
+            outbox.memory.view[outbox.used : outbox.used + size] = plain
+            sealed = session.seal_at(outbox.memory, outbox.used, size)
+        if not sealed:
             self.counters["unsendable"] += 1
-        return data
+        return sealed

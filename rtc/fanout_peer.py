@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from rtc import dependency_descriptor
@@ -59,6 +60,7 @@ class Peer:
     """One encrypted path: keys, address, numbers, what waits for it and what it sent lately."""
 
     __slots__ = (
+        "_noted",
         "_sent",
         "address",
         "arrivals",
@@ -101,8 +103,8 @@ class Peer:
         self.feedbacks: Final = Bucket(FEEDBACKS_PER_SECOND)
         self.observer: Final = PathObserver()
         self.listened = False  # somebody looks at its feedback
-        # By number modulo SENT_PACKETS: number, time, size, cluster.
-        self._sent: dict[int, tuple[int, int, int, int]] = {}
+        self._sent: list[tuple[int, int, int] | None] = []  # by number modulo SENT_PACKETS, once there is one
+        self._noted = 0  # ever
 
     def keep(self, packet: Packet) -> int:
         """Puts a packet into the ring, once; its place among all that ever were put in."""
@@ -120,16 +122,29 @@ class Peer:
         """The peer goes: nothing of what it sent is repaired any more."""
         self.cache[:] = [None] * CACHE_PACKETS
 
-    def note_sent(self, time: int, size: int, cluster: int) -> None:
-        """A packet took the next transport-wide number and left."""
-        number = self.next_number
-        self._sent[number % SENT_PACKETS] = number, time, size, cluster
-        self.next_number = (number + 1) & 0xFFFF
+    def note_sent(self, time: int, sizes: Iterable[int], cluster: int = 0) -> None:
+        """Packets of those sizes took the next transport-wide numbers and left."""
+        sent, number, size = self._sent or self._first_sent(), self.next_number, -1
+        first = number
+        for each in sizes:
+            if each != size:
+                size = each
+                entry = time, size, cluster
+            sent[number % SENT_PACKETS] = entry
+            number += 1
+        self._noted += number - first
+        self.next_number = number & 0xFFFF
+
+    def _first_sent(self) -> list[tuple[int, int, int] | None]:
+        self._sent = [None] * SENT_PACKETS
+        return self._sent
 
     def sent(self, number: int) -> SentPacket | None:
         """What left under that number (16 bits), None where nothing has yet or it is too long ago."""
-        entry = self._sent.get(number % SENT_PACKETS)
-        return SentPacket(*entry[1:]) if entry is not None and entry[0] == number else None
+        if (self.next_number - 1 - number) & 0xFFFF >= min(self._noted, SENT_PACKETS):
+            return None
+        entry = self._sent[number % SENT_PACKETS]
+        return None if entry is None else SentPacket(*entry)
 
 
 class Stream:

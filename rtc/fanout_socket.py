@@ -9,17 +9,27 @@ import struct
 import sys
 from array import array
 from collections import deque
+from itertools import islice
 from typing import Any, Final
 
 from rtc.fanout import BATCH, MAX_DATAGRAM
+from rtc.fanout_outbox import SOCKADDR_SIZES, Burst
 
-#: Datagrams of one sendmmsg. More save calls, and cost 1.5 KB each.
+#: Messages of one sendmmsg. More save calls, and cost 100 bytes each.
 _MESSAGES: Final = 64
+#: Messages that are sent without segments after these were refused, until they are tried again. More spare
+#: tries in vain where it never works; fewer are sooner done with a way that was narrow for a while.
+_WITHOUT_SEGMENTS: Final = 1000
 #: Addresses whose sockaddr is remembered; making one again costs 2 microseconds.
 _REMEMBERED: Final = 4096
 #: Bytes of the largest sockaddr (IPv6).
 _NAME: Final = 28
-_SIZES: Final = frozenset((16, _NAME))
+#: A cmsghdr (its length, level, type) with the size of the segments, of linux/udp.h.
+_SOL_UDP: Final = 17
+_UDP_SEGMENT: Final = 103
+_SEGMENTS: Final = struct.Struct("=QIIH6x")
+#: How the system refuses segments.
+_NO_SEGMENTS: Final = frozenset((errno.EIO, errno.EINVAL))
 _TRY_AGAIN: Final = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.EINTR))
 
 Datagram = tuple[bytes, bytes]  # address, data
@@ -27,7 +37,7 @@ Datagram = tuple[bytes, bytes]  # address, data
 
 def is_sockaddr(address: bytes) -> bool:
     """Whether a socket can send there: a sockaddr_in or sockaddr_in6 of this system."""
-    return len(address) in _SIZES
+    return len(address) in SOCKADDR_SIZES
 
 
 def to_sockaddr(address: tuple[Any, ...]) -> bytes:
@@ -61,6 +71,7 @@ class Sockets:
     def __init__(self) -> None:
         self._sockets: dict[int, socket.socket] = {}
         self._names: dict[tuple[Any, ...], bytes] = {}
+        self._addresses: dict[bytes, tuple[Any, ...]] = {}
         self._messages = _Messages() if _has_sendmmsg() else None
 
     def receive(self, fd: int) -> list[Datagram]:
@@ -82,26 +93,27 @@ class Sockets:
             found.append((name, data))
         return found
 
-    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int, int]:
-        """Sends from the left of `ready` until it is empty or the socket takes no more.
+    def send(self, fd: int, bursts: deque[Burst]) -> tuple[int, int, int]:
+        """Sends from the left of `bursts` until it is empty or the socket takes no more.
 
-        Returns how many it took, how many bytes they were, and how many could not be sent at all.
+        Returns how many datagrams it took, how many bytes they were, and how many could not be sent at all.
         """
         if self._messages is not None:
-            return self._messages.send(fd, ready)
+            return self._messages.send(fd, bursts)
         send = self._socket(fd).sendto
         sent = octets = unreachable = 0
-        while ready:
-            address, data = ready[0]
+        while bursts:
+            if bursts[0].count > 1:
+                bursts.appendleft(bursts[0].split(1))
+            one = bursts[0]
             try:
-                send(data, from_sockaddr(address))
+                octets += send(one.memory.view[one.start : one.end], self._address(one.address))
                 sent += 1
-                octets += len(data)
             except OSError as error:
                 if error.errno in _TRY_AGAIN:
                     break
                 unreachable += 1
-            ready.popleft()
+            bursts.popleft()
         return sent, octets, unreachable
 
     def close(self) -> None:
@@ -109,6 +121,15 @@ class Sockets:
         for held in self._sockets.values():
             held.detach()
         self._sockets.clear()
+
+    def _address(self, name: bytes) -> tuple[Any, ...]:
+        """As sendto takes it."""
+        address = self._addresses.get(name)
+        if address is None:
+            if len(self._addresses) >= _REMEMBERED:
+                self._addresses.clear()
+            address = self._addresses[name] = from_sockaddr(name)
+        return address
 
     def _socket(self, fd: int) -> socket.socket:
         held = self._sockets.get(fd)
@@ -123,57 +144,89 @@ def _has_sendmmsg() -> bool:
 
 
 class _Messages:
-    """sendmmsg over one arena: slots for data and names whose addresses never change, so that a datagram
-    costs two copies and two numbers. An mmsghdr is eight words: name, its size, iovec, its count, control,
-    its size, flags, bytes sent."""
+    """sendmmsg of bursts from where they lie, each as one message where the system takes several datagrams of
+    one size at once (UDP GSO). Names lie where they stay too, so that a message costs a few numbers. An
+    mmsghdr is eight words: name, its size, iovec, its count, control, its size, flags, bytes sent."""
 
     def __init__(self) -> None:
         self._call: Any = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._call.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-        self._slot: Final = 65536 // 32  # over MAX_DATAGRAM
-        self._data = bytearray(self._slot * _MESSAGES)
-        self._names = bytearray(32 * _MESSAGES)
+        self._names = bytearray(32 * _REMEMBERED)
+        self._places: dict[bytes, int] = {}  # of names
         self._vectors = array("Q", bytes(16 * _MESSAGES))
         self._headers = array("Q", bytes(64 * _MESSAGES))
-        # A ctypes view of each keeps it in its place.
-        self._held = [
-            (ctypes.c_char * len(memory)).from_buffer(memory) for memory in (self._data, self._names)
-        ]
-        data, names = (ctypes.addressof(view) for view in self._held)
-        vectors, self._header = self._vectors.buffer_info()[0], self._headers.buffer_info()[0]
+        # For each message the control message that tells the size of its segments.
+        self._controls = array("H", _SEGMENTS.pack(18, _SOL_UDP, _UDP_SEGMENT, 0) * _MESSAGES)
+        self._plain = 0  # messages that are sent without segments, before these are tried again
+        # A ctypes view keeps it in its place; arrays are never resized here.
+        self._held = (ctypes.c_char * len(self._names)).from_buffer(self._names)
+        self._name = ctypes.addressof(self._held)
+        self._header = self._headers.buffer_info()[0]
+        vectors, controls = self._vectors.buffer_info()[0], self._controls.buffer_info()[0]
+        self._control = [controls + _SEGMENTS.size * index for index in range(_MESSAGES)]
         for index in range(_MESSAGES):
-            self._vectors[2 * index] = data + self._slot * index
-            self._headers[8 * index] = names + 32 * index
             self._headers[8 * index + 2] = vectors + 16 * index
             self._headers[8 * index + 3] = 1
 
-    def send(self, fd: int, ready: deque[Datagram]) -> tuple[int, int, int]:
+    def send(self, fd: int, bursts: deque[Burst]) -> tuple[int, int, int]:
         sent = octets = unreachable = 0
-        while ready:
-            count = self._fill(ready)
-            done = self._call(fd, self._header, count, 0)
+        while bursts:
+            if self._plain:
+                self._take_apart(bursts)
+            done = self._call(fd, self._header, self._fill(bursts), 0)
             if done < 0:
-                if ctypes.get_errno() in _TRY_AGAIN:
-                    break
-                unreachable += 1
-                ready.popleft()
-                continue
-            sent += done
+                error, first = ctypes.get_errno(), bursts[0]
+                if error in _NO_SEGMENTS and first.count > 1:
+                    # Whether one alone goes tells if it is the segments or the way there.
+                    bursts.appendleft(first.split(1))
+                    done = self._call(fd, self._header, self._fill(bursts, 1), 0)
+                    if done > 0:
+                        self._plain = _WITHOUT_SEGMENTS
+                    else:
+                        error = ctypes.get_errno()
+                        first.rejoin(bursts.popleft())
+                if done < 0:
+                    if error in _TRY_AGAIN:
+                        break
+                    unreachable += bursts.popleft().count
             for _ in range(done):
-                octets += len(ready.popleft()[1])
+                burst = bursts.popleft()
+                sent += burst.count
+                octets += burst.end - burst.start
         return sent, octets, unreachable
 
-    def _fill(self, ready: deque[Datagram]) -> int:
-        slots, names, vectors, headers = self._data, self._names, self._vectors, self._headers
-        slot, count = self._slot, 0
-        for address, data in ready:
-            size, place = len(data), slot * count
-            slots[place : place + size] = data
-            name = 32 * count
-            names[name : name + len(address)] = address
-            vectors[2 * count + 1] = size
-            headers[8 * count + 1] = len(address)
+    def _take_apart(self, bursts: deque[Burst]) -> None:
+        """The next datagrams go one by one."""
+        singles: list[Burst] = []
+        while bursts and self._plain and len(singles) < _MESSAGES:
+            singles.append(bursts[0].split(1) if bursts[0].count > 1 else bursts.popleft())
+            self._plain -= 1
+        bursts.extendleft(reversed(singles))
+
+    def _fill(self, bursts: deque[Burst], most: int = _MESSAGES) -> int:
+        """Lays out the first messages; how many."""
+        places, vectors, headers = self._places, self._vectors, self._headers
+        if len(places) + most > _REMEMBERED:
+            places.clear()
+        count = 0
+        for burst in islice(bursts, most):
+            address, start = burst.address, burst.start
+            at = 8 * count
+            headers[at] = places.get(address) or self._place(address)
+            headers[at + 1] = len(address)
+            vectors[2 * count] = burst.memory.origin + start
+            vectors[2 * count + 1] = burst.end - start
+            if burst.count > 1:
+                self._controls[_SEGMENTS.size // 2 * count + 8] = burst.size
+                headers[at + 4], headers[at + 5] = self._control[count], _SEGMENTS.size
+            else:
+                headers[at + 4] = headers[at + 5] = 0
             count += 1
-            if count == _MESSAGES:
-                break
         return count
+
+    def _place(self, address: bytes) -> int:
+        """Where the name lies from now on."""
+        start = 32 * len(self._places)
+        self._names[start : start + len(address)] = address
+        place = self._places[address] = self._name + start
+        return place

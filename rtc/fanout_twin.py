@@ -33,6 +33,7 @@ from rtc.fanout_feedback import Feedback
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Bucket, Peer, Stream
 from rtc.fanout_plans import check_address, check_destination, check_ids, check_pace, check_ssrc, check_stream
+from rtc.fanout_run import Run
 from rtc.fanout_socket import Sockets
 from rtc.handles import Table
 from rtc.observation import Attention, Observation
@@ -297,12 +298,9 @@ class PythonFanout:
 
     def _forward_run(self, run: list[Packet], now: int) -> None:
         stream = self._streams.get(run[0].stream)
-        even = max(len(packet.payload) for packet in run)
-        *others, last = run
+        prepared = Run(run)
         for destination in stream.destinations:
-            for packet in others:
-                destination.forward(packet, stream, now, even)
-            destination.forward(last, stream, now)
+            destination.forward_run(prepared, stream, now)
 
     def repair(self, destination: int, sequences: Sequence[int], now: int) -> int:
         entry = self._destinations.get(destination)

@@ -6,11 +6,14 @@ docs/fanout.md tells the rules. A pacer has the time at which what it let pass i
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from rtc.fanout import PACER_AGE, PACER_BURST, PACER_PACKETS
 
 T = TypeVar("T")
+
+#: Later than all times.
+NEVER: Final = 1 << 64
 
 
 class Pacer(Generic[T]):
@@ -39,6 +42,12 @@ class Pacer(Generic[T]):
         if self._first or self._second:
             return False
         return self.rate == 0 or self.until - now <= PACER_BURST
+
+    def bound(self, now: int) -> int:
+        """What `until` may be at most for a packet to go out at once; -1 for nothing does."""
+        if self._first or self._second:
+            return -1
+        return now + PACER_BURST if self.rate else NEVER
 
     def count(self, size: int, now: int) -> None:
         """A datagram of `size` bytes passed."""

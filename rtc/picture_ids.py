@@ -73,6 +73,23 @@ class PictureIds:
             self._last = place
         return place
 
+    def follow(self, picture_id: int, bits: int) -> int | None:
+        """What a picture becomes that is not before any other, unwrapped; None where `rewrite` has to tell.
+        Changes nothing: that is for `go_on`."""
+        seen, drops = self._seen, self._drops
+        if seen is None:
+            return None
+        distance = (picture_id - seen) & ((1 << bits) - 1)
+        picture = seen + distance
+        if distance >= 1 << bits - 1 or (drops and picture <= drops[-1]):
+            return None
+        return picture + self._offset
+
+    def go_on(self, place: int) -> None:
+        """What `follow` told, or a later picture of the same run, is sent."""
+        self._seen = self._highest = place - self._offset
+        self._last = place & 0x7FFF
+
     def _unwrap(self, picture_id: int, bits: int) -> int:
         seen = self._seen
         if seen is None:

@@ -8,6 +8,7 @@ so that the kernel in C gives the same numbers.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from rtc.picture_ids import PictureIds
@@ -32,6 +33,13 @@ class Rewritten(NamedTuple):
     picture_id: int | None
     tl0picidx: int | None
     frame_number: int | None
+
+
+#: What becomes of packets that go on in order behind all before them, not wrapped. One that is n sequence
+#: numbers and m pictures behind the first gets the first number + n and the third + m (None where they have
+#: no pictures); the second is added to timestamps, the fourth to TL0PICIDX; the last tells whether picture
+#: ids or TL0PICIDX become others at all. A plain tuple, for it is made for each receiver.
+Following = tuple[int, int, int | None, int, bool]
 
 
 class StreamRewriter:
@@ -191,6 +199,43 @@ class StreamRewriter:
             if frame is not None:
                 self._last_frame = frame
         return Rewritten(place & 0xFFFF, out_time, picture, tl0, frame)
+
+    def follow(self, sequence_number: int, picture_id: int | None, picture_bits: int) -> Following | None:
+        """What `rewrite` would make of packets without frame numbers of which the first has these numbers and
+        each other one comes after the one before it; None where it has to be asked. Changes nothing."""
+        ahead = (sequence_number - self._seen) & 0xFFFF
+        if self.switching or not 0 < ahead < 0x8000:
+            return None
+        place, tl0_offset = self._seen + ahead + self._offset, self._tl0_offset
+        if picture_id is None:
+            return place, self.timestamp_offset, None, tl0_offset, tl0_offset & 0xFF != 0
+        picture = self._pictures.follow(picture_id, picture_bits)
+        if picture is None:
+            return None
+        changed = (picture - picture_id) & 0x7FFF or tl0_offset & 0xFF
+        return place, self.timestamp_offset, picture, tl0_offset, changed != 0
+
+    def go_on(
+        self,
+        following: Following,
+        steps: int,
+        timestamps: Iterable[int],
+        pictures: int,
+        tl0picidx: int | None,
+        now: int,
+    ) -> None:
+        """Packets that `follow` were sent with those timestamps, the last of them so many sequence numbers
+        and pictures behind the first; tl0picidx as it came."""
+        place, _, picture, tl0_offset, _ = following
+        self._last_place = place = place + steps
+        self._seen = self._highest = place - self._offset
+        for timestamp in timestamps:
+            if timestamp != self.last_timestamp:
+                self.last_timestamp, self._time = timestamp, now
+        if picture is not None:
+            self._pictures.go_on(picture + pictures)
+        if tl0picidx is not None:
+            self._last_tl0 = (tl0picidx + tl0_offset) & 0xFF
 
     def _unwrap(self, sequence_number: int) -> int:
         """The number nearest to the highest so far, which it becomes when it is higher."""

@@ -124,7 +124,7 @@ if not native_reason():
         [
             ("rtc.fanout_destination.primary", lambda payload: None),
             ("rtc.pacer.PACER_AGE", 280_000),
-            ("rtc.fanout_destination.MAX_EVENING", 1),
+            ("rtc.fanout_run.MAX_EVENING", 1),
             ("rtc.congestion.trend.SMOOTHING", 0.9000001),
             ("rtc.congestion.groups.BURST_GAP", 4_500),
             ("rtc.congestion.throughput.GRAIN", 60_000),

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import pytest
 
 from rtc.fanout import BATCH, MAX_SEGMENTS, Fanout
-from rtc.fanout_open import native_reason
 from rtc.fanout_socket import to_sockaddr
-from tests.rtc.fanout_sealed import MakePlane, SealedCall, each_plane, native
+from tests.rtc.fanout_sealed import MakePlane, SealedCall, each_plane
 
-#: Of linux/udp.h: what joins segments again at the receiver, so that it shows whether they left as one.
-SOL_UDP, UDP_GRO = 17, 104
+#: Of linux/udp.h: what sends segments as one message, and what joins them again at the receiver, so that it
+#: shows whether they left as one.
+SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
 #: Of asm/socket.h.
 SO_NO_CHECK = 11
 
@@ -159,67 +159,70 @@ def test_no_more_waits_than_a_bound(make: MakePlane) -> None:
         assert found + sockets.got() == list(range(4096 + sent))  # the newest were dropped
 
 
-if not native_reason():
+def segments(near: socket.socket) -> bool:
+    """Whether this system sends several datagrams as one message, and joins them again."""
+    with bound() as far:
+        far.setsockopt(SOL_UDP, UDP_GRO, 1)
+        try:
+            near.sendmsg([bytes(200)], [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", 100))], 0, far.getsockname())
+        except OSError:
+            return False
+        return [len(data) for data in got(far)] == [200]
 
-    def segments(near: socket.socket) -> bool:
-        """Whether this system sends several datagrams as one message, and joins them again."""
-        with bound() as far:
-            far.setsockopt(SOL_UDP, UDP_GRO, 1)
-            plane = native()
-            for _ in range(2):
-                plane.send_to(to_sockaddr(far.getsockname()), b"x" * 100)
-            plane.flush(near.fileno(), 0)
-            plane.close()
-            return len(got(far)) == 1
 
-    def test_equal_sizes_to_one_address_leave_as_one_message() -> None:
-        """Where the system can: Linux since 4.18 and 5.0 has both ends of it."""
-        with bound() as near, bound() as far:
-            joined = segments(near)
-            far.setsockopt(SOL_UDP, UDP_GRO, 1)
-            plane, name = native(), to_sockaddr(far.getsockname())
-            for size in [200] * 19 + [90] + [200] * 2 + [300]:
-                plane.send_to(name, bytes(size))
-            plane.flush(near.fileno(), 0)
-            sizes = [len(data) for data in got(far)]
-            assert sum(sizes) == 19 * 200 + 90 + 2 * 200 + 300
-            if joined:
-                assert sizes == [MAX_SEGMENTS * 200, MAX_SEGMENTS * 200, 3 * 200 + 90, 400, 300]
-            else:
-                assert len(sizes) == 23
-            plane.close()
+@each_plane
+def test_equal_sizes_to_one_address_leave_as_one_message(make: MakePlane) -> None:
+    """Where the system can: Linux since 4.18 and 5.0 has both ends of it."""
+    with bound() as near, bound() as far:
+        joined = segments(near)
+        far.setsockopt(SOL_UDP, UDP_GRO, 1)
+        plane, name = make(), to_sockaddr(far.getsockname())
+        for size in [200] * 19 + [90] + [200] * 2 + [300]:
+            plane.send_to(name, bytes(size))
+        plane.flush(near.fileno(), 0)
+        sizes = [len(data) for data in got(far)]
+        assert sum(sizes) == 19 * 200 + 90 + 2 * 200 + 300
+        if joined:
+            assert sizes == [MAX_SEGMENTS * 200, MAX_SEGMENTS * 200, 3 * 200 + 90, 400, 300]
+        else:
+            assert len(sizes) == 23
+        plane.close()
 
-    def test_a_closed_way_does_not_cost_the_others_their_segments() -> None:
-        with bound() as near, bound() as far:
-            joined = segments(near)
-            far.setsockopt(SOL_UDP, UDP_GRO, 1)
-            plane, name = native(), to_sockaddr(far.getsockname())
-            for address in [to_sockaddr(("127.0.0.1", 0))] * 3 + [name] * 3:
-                plane.send_to(address, bytes(100))
-            plane.flush(near.fileno(), 0)
-            assert plane.counters()["unreachable"] == 3
-            assert [len(data) for data in got(far)] == ([300] if joined else [100] * 3)
-            plane.close()
 
-    def test_where_segments_are_refused_each_goes_alone_and_later_they_are_tried_again() -> None:
-        """The system refuses segments on a socket without check sums, as it does where there are none."""
-        with bound() as near, bound() as far:
-            joined = segments(near)
-            far.setsockopt(SOL_UDP, UDP_GRO, 1)
-            near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
-            plane, name = native(), to_sockaddr(far.getsockname())
+@each_plane
+def test_a_closed_way_does_not_cost_the_others_their_segments(make: MakePlane) -> None:
+    with bound() as near, bound() as far:
+        joined = segments(near)
+        far.setsockopt(SOL_UDP, UDP_GRO, 1)
+        plane, name = make(), to_sockaddr(far.getsockname())
+        for address in [to_sockaddr(("127.0.0.1", 0))] * 3 + [name] * 3:
+            plane.send_to(address, bytes(100))
+        plane.flush(near.fileno(), 0)
+        assert plane.counters()["unreachable"] == 3
+        assert [len(data) for data in got(far)] == ([300] if joined else [100] * 3)
+        plane.close()
 
-            def sizes(count: int) -> list[int]:
-                for _ in range(count):
-                    plane.send_to(name, bytes(100))
-                assert plane.flush(near.fileno(), 0) == 0
-                return [len(data) for data in got(far)]
 
-            assert sizes(8) == [100] * 8
-            near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 0)
-            for _ in range(12):
-                assert sizes(80) == [100] * 80
-            assert sum(sizes(80)) == 8000
-            assert sizes(8) == ([800] if joined else [100] * 8)
-            assert plane.counters()["unreachable"] == 0
-            plane.close()
+@each_plane
+def test_where_segments_are_refused_each_goes_alone_and_later_they_are_tried_again(make: MakePlane) -> None:
+    """The system refuses segments on a socket without check sums, as it does where there are none."""
+    with bound() as near, bound() as far:
+        joined = segments(near)
+        far.setsockopt(SOL_UDP, UDP_GRO, 1)
+        near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+        plane, name = make(), to_sockaddr(far.getsockname())
+
+        def sizes(count: int) -> list[int]:
+            for _ in range(count):
+                plane.send_to(name, bytes(100))
+            assert plane.flush(near.fileno(), 0) == 0
+            return [len(data) for data in got(far)]
+
+        assert sizes(8) == [100] * 8
+        near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 0)
+        for _ in range(12):
+            assert sizes(80) == [100] * 80
+        assert sum(sizes(80)) == 8000
+        assert sizes(8) == ([800] if joined else [100] * 8)
+        assert plane.counters()["unreachable"] == 0
+        plane.close()

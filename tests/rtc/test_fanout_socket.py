@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc.fanout import BATCH, MAX_DATAGRAM
+from rtc.fanout_outbox import Burst, Outbox
 from rtc.fanout_socket import Sockets, from_sockaddr, is_sockaddr, to_sockaddr
 from rtc.fanout_twin import PythonFanout
 
@@ -58,9 +59,11 @@ def test_what_is_sent_comes_in_order(family: int, many: bool) -> None:
         if not many:
             sockets._messages = None  # as on a system without sendmmsg
         name = to_sockaddr(far.getsockname())
-        ready = deque((name, bytes((index,)) * (index + 1)) for index in range(70))
-        assert sockets.send(near.fileno(), ready) == (70, 2485, 0)
-        assert not ready
+        outbox = Outbox()
+        for index in range(70):
+            outbox.put(name, bytes((index,)) * (index + 1))
+        assert sockets.send(near.fileno(), outbox.bursts) == (70, 2485, 0)
+        assert not outbox.bursts
         found = sockets.receive(far.fileno()) + sockets.receive(far.fileno())
         assert [data for _, data in found] == [bytes((index,)) * (index + 1) for index in range(70)]
         assert {address for address, _ in found} == {to_sockaddr(near.getsockname())}
@@ -73,8 +76,10 @@ def test_what_cannot_be_sent_does_not_hold_up_the_rest(many: bool) -> None:
         if not many:
             sockets._messages = None
         good, bad = to_sockaddr(far.getsockname()), to_sockaddr(("127.0.0.1", 0))
-        ready = deque([(good, b"1"), (bad, b"2"), (bad, b"3"), (good, b"4")])
-        assert sockets.send(near.fileno(), ready) == (2, 2, 2)
+        outbox = Outbox()
+        for address, data in ((good, b"1"), (bad, b"2"), (bad, b"3"), (good, b"4")):
+            outbox.put(address, data)
+        assert sockets.send(near.fileno(), outbox.bursts) == (2, 2, 2)
         assert [data for _, data in sockets.receive(far.fileno())] == [b"1", b"4"]
 
 
@@ -95,8 +100,8 @@ def test_what_a_full_socket_does_not_take_is_kept_up_to_a_bound(monkeypatch: pyt
         fanout = PythonFanout()
         sent = []
 
-        def full(fd: int, ready: deque[tuple[bytes, bytes]]) -> tuple[int, int, int]:
-            sent.append(len(ready))
+        def full(fd: int, bursts: deque[Burst]) -> tuple[int, int, int]:
+            sent.append(sum(burst.count for burst in bursts))
             return 0, 0, 0
 
         monkeypatch.setattr(fanout._sockets, "send", full)

@@ -12,7 +12,7 @@ from rtc.fanout_outgoing import Outgoing
 from rtc.fanout_output import Output
 from rtc.fanout_peer import Peer, Stream
 from rtc.fanout_red import primary
-from rtc.fanout_repair import Repairs, descriptor_with, payload_with, write_numbers
+from rtc.fanout_repair import Repairs, descriptor_with, payload_with, with_numbers
 from rtc.fanout_run import Run, evened, level_byte
 from rtc.pacer import NEVER
 from rtc.packet_reader import Packet
@@ -89,75 +89,74 @@ class Destination:
 
     def forward_run(self, run: Run, stream: Stream, now: int) -> None:
         """docs/fanout.md, "A packet goes out", for a run of a stream that is aimed here."""
-        packets, done = run.packets, 0
-        if run.straight and self.current is stream:
-            done = self._forward_straight(run, stream.peer, now)
-            if done == len(packets):
-                return
-        for packet in packets[done:-1]:
+        if run.straight and self.current is stream and self._forward_straight(run, stream.peer, now):
+            return
+        *others, last = run.packets
+        for packet in others:
             self.forward(packet, stream, now, run.even)
-        self.forward(packets[-1], stream, now)
+        self.forward(last, stream, now)
 
-    def _forward_straight(self, run: Run, sender: Peer, now: int) -> int:
-        """Does for the first packets of a run what `forward` does, where no decision is left but whether they
-        have to wait; how many packets it did."""
-        first, peer, video, bound = run.packets[0], self.peer, self.plan.video, NEVER
+    def _forward_straight(self, run: Run, sender: Peer, now: int) -> bool:
+        """Does for a run what `forward` does for a packet, where no decision is left but which have to wait.
+        False when there is another one, and then nothing was done."""
+        first, peer = run.packets[0], self.peer
         types = self._types.get(first.codec)
-        if types is None or peer.sending is None or not (peer.address and self._extensions.numbered):
-            return 0
-        if video:
-            if not self._layers.passes_all(run.temporal, run.spatial):
-                return 0
-            bound = peer.pacer.bound(now)
+        if types is None or not (peer.address and self._extensions.numbered):
+            return False
+        if self.plan.video and not self._layers.passes_all(run.temporal, run.spatial):
+            return False
         following = self._rewriter.follow(first.sequence, first.picture_id, first.picture_bits)
-        if following is None or peer.pacer.until > bound:
-            return 0
+        if following is None or peer.sending is None:
+            return False
         self.repairs.rtx_type = types[1]
-        return self._send_straight(run, following, types[0], peer.sending, bound, sender, now)
+        self._send_straight(run, following, types[0], peer.sending, sender, now)
+        last, offset = run.sound[-1], following[1]
+        timed = [last] if run.one_time else run.sound
+        timestamps = [(part.timestamp + offset) & 0xFFFFFFFF for part in timed]
+        self._rewriter.go_on(following, last.steps, timestamps, last.pictures, last.packet.tl0picidx, now)
+        return True
 
     def _send_straight(
-        self,
-        run: Run,
-        following: Following,
-        payload_type: int,
-        session: Session,
-        bound: int,
-        sender: Peer,
-        now: int,
-    ) -> int:
-        """Puts the packets together where they are sealed and sent from, until the pacer is beyond `bound`;
-        how many, at least one."""
+        self, run: Run, following: Following, payload_type: int, session: Session, sender: Peer, now: int
+    ) -> None:
+        """Puts the packets together where they are sealed and sent from; those that have to wait wait."""
         peer, plan, output, extensions = self.peer, self.plan, self._output, self._extensions
-        outbox, pacer, history = output.outbox, peer.pacer, self.repairs.remember() if plan.video else None
-        rate, until, number, level, ssrc = pacer.rate, pacer.until, peer.next_number, NEVER, plan.ssrc
-        place, offset, picture_place, tl0_offset, changed = following
+        outbox, pacer, ssrc, number, level = output.outbox, peer.pacer, plan.ssrc, peer.next_number, NEVER
+        parts, bound, history = run.sound, NEVER, None
+        if plan.video:
+            parts, bound, history = run.video, pacer.bound(now), self.repairs.remember()
+        place, offset, first_picture, tl0_offset, changed = following
         if outbox.used + run.room > outbox.end:
             outbox.make_room(run.room)
-        memory, at, parts = outbox.memory, outbox.used, run.video if plan.video else run.sound
-        data, view, seal = memory.data, memory.view, session.seal_at
+        memory, at = outbox.memory, outbox.used
+        data, view, seal, rate, until = memory.data, memory.view, session.seal_at, pacer.rate, pacer.until
         sizes: list[int] = []
-        done = octets = timestamp = 0
+        octets = waiting = 0
         picture = tl0 = None
-        for packet, steps, pictures, came, marker, loud, head, body, count in parts:
-            if until > bound:
-                break
+        for packet, steps, pictures, came, marker, loud, first, body, count in parts:
+            sequence, timestamp = (place + steps) & 0xFFFF, (came + offset) & 0xFFFFFFFF
+            second = marker | payload_type
             if loud != level:
                 level = loud
                 pack, before, after, size = extensions.prefixes.get(level) or extensions.prefix(level, now)
-            sequence, timestamp = (place + steps) & 0xFFFF, (came + offset) & 0xFFFFFFFF
-            pack(data, at, head, marker | payload_type, sequence, timestamp, ssrc, before, number, after)
-            start = at + size
-            end = start + len(body)
-            view[start:end] = body
             if changed:
-                picture = None if picture_place is None else (picture_place + pictures) & 0x7FFF
+                picture = None if first_picture is None else (first_picture + pictures) & 0x7FFF
                 tl0 = None if packet.tl0picidx is None else (packet.tl0picidx + tl0_offset) & 0xFF
-                write_numbers(data, start, packet, picture, tl0)
+                body = with_numbers(body, packet, picture, tl0)
             if history is not None:
                 kept = packet.cached if packet.cached >= 0 else sender.keep(packet)
                 sent = sequence, timestamp, sender, kept, now, marker, picture, tl0, None
                 history[sequence % HISTORY_PACKETS] = sent
-            done += 1
+            start = at + size
+            end = start + len(body)
+            if until > bound:
+                one = Outgoing(first, second, sequence, timestamp, ssrc, extensions, level, b"", body)
+                if output.wait(peer, one, end - at, now):
+                    waiting += 1
+                    octets += count
+                continue
+            pack(data, at, first | 0x10, second, sequence, timestamp, ssrc, before, number, after)
+            view[start:end] = body
             sealed = seal(memory, at, end - at)
             if sealed:
                 at += sealed
@@ -166,22 +165,15 @@ class Destination:
                 number = (number + 1) & 0xFFFF
                 if rate:
                     until = (until if until > now else now) + sealed * 1_000_000 // rate
+            else:
+                output.counters["unsendable"] += 1
         pacer.until = until
-        self._packets += len(sizes)
+        if sizes:
+            peer.note_sent(now, sizes)
+            outbox.add(peer.address, sizes)
+        self._packets += len(sizes) + waiting
         self._octets += octets
-        output.counters["forwarded"] += len(sizes)
-        if done > len(sizes):
-            output.counters["unsendable"] += done - len(sizes)
-        peer.note_sent(now, sizes)
-        outbox.add(peer.address, sizes)
-        last = parts[done - 1]
-        times = (
-            (timestamp,)
-            if run.one_time
-            else [(part.timestamp + offset) & 0xFFFFFFFF for part in parts[:done]]
-        )
-        self._rewriter.go_on(following, last.steps, times, last.pictures, last.packet.tl0picidx, now)
-        return done
+        output.counters["forwarded"] += len(sizes) + waiting
 
     def forward(self, packet: Packet, stream: Stream, now: int, even: int = 0) -> None:
         """docs/fanout.md, "A packet goes out", for one packet of a stream that is aimed here; `even` bytes of

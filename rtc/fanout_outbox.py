@@ -25,14 +25,15 @@ class Burst:
 
     __slots__ = ("address", "count", "end", "memory", "size", "start")
 
-    def __init__(self, address: bytes, memory: Memory, start: int, end: int, size: int, count: int) -> None:
-        self.address, self.memory, self.start, self.end = address, memory, start, end
-        self.size, self.count = size, count
+    def __init__(self, address: bytes, memory: Memory, start: int, size: int) -> None:
+        self.address, self.memory, self.start, self.size = address, memory, start, size
+        self.end, self.count = start + size, 1
 
     def split(self, count: int) -> Burst:
         """Takes the first `count` datagrams off, less than all."""
         middle = self.start + count * self.size
-        head = Burst(self.address, self.memory, self.start, middle, self.size, count)
+        head = Burst(self.address, self.memory, self.start, self.size)
+        head.end, head.count = middle, count
         self.start, self.count = middle, self.count - count
         return head
 
@@ -83,23 +84,23 @@ class Outbox:
         memory, at, bursts = self.memory, self.used, self.bursts
         if len(address) not in SOCKADDR_SIZES:
             self.strange = True
-        start, segment, count = at, 0, MAX_SEGMENTS  # of the burst that goes on, at first none
-        if bursts:
-            last = bursts[-1]
-            if last.end == at and last.memory is memory and last.address == address:
-                start, segment, count = last.start, last.size, last.count
-                bursts.pop()
+        burst = bursts[-1] if bursts else None
+        if burst is not None and (burst.end != at or burst.memory is not memory or burst.address != address):
+            burst = None
         for size in sizes:
             # Nothing follows a shorter one.
-            if count < MAX_SEGMENTS and 0 < size <= segment and at - start == count * segment:
-                count += 1
+            if (
+                burst is not None
+                and 0 < size <= burst.size
+                and burst.count < MAX_SEGMENTS
+                and at - burst.start == burst.count * burst.size
+            ):
+                burst.count += 1
+                burst.end = at + size
             else:
-                if at > start or count < MAX_SEGMENTS:
-                    bursts.append(Burst(address, memory, start, at, segment, count))
-                start, segment, count = at, size, 1
+                burst = Burst(address, memory, at, size)
+                bursts.append(burst)
             at += size
-        if at > start or count < MAX_SEGMENTS:
-            bursts.append(Burst(address, memory, start, at, segment, count))
         self.used = at
 
     def waiting(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rtc.fanout_extensions import ExtensionWriter
-from rtc.rtp import HEADER
+from rtc.rtp import HEADER, HEADER_SIZE
 
 
 class Outgoing(NamedTuple):
@@ -21,6 +21,12 @@ class Outgoing(NamedTuple):
     descriptor: bytes
     payload: bytes
     cluster: int = 0  # of a probe
+
+    def size(self, now: int) -> int:
+        """Bytes of the whole packet in the clear."""
+        return (
+            HEADER_SIZE + len(self.extensions.block(self.level, 0, now, self.descriptor)) + len(self.payload)
+        )
 
     def plain(self, number: int, now: int) -> bytes:
         """The whole packet in the clear, as it leaves at `now` under that transport-wide number."""

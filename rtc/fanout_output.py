@@ -38,10 +38,11 @@ class Output:
 
     def send(self, peer: Peer, packet: Outgoing, now: int) -> int:
         """The same with a transport-wide number, which is then used up, and the time of sending."""
-        size = self._seal(peer, packet.plain(peer.next_number, now))
+        if not packet.extensions.numbered:
+            return self.rtp(peer, packet.plain(0, now), now)
+        size = self._seal_outgoing(peer, packet, now)
         if size:
-            if packet.extensions.numbered:
-                peer.note_sent(now, (size,), packet.cluster)
+            peer.note_sent(now, (size,), packet.cluster)
             peer.pacer.count(size, now)
             self._ready(peer.address, size)
         return size
@@ -49,13 +50,18 @@ class Output:
     def paced(self, peer: Peer, packet: Outgoing, now: int, *, first: bool = False) -> int:
         """The same for video: it waits if it must, before the media that waits if `first`. Bytes of the
         datagram that it is or will be."""
-        pacer = peer.pacer
-        if pacer.passes(now):
+        if peer.pacer.passes(now):
             return self.send(peer, packet, now)
+        return self.wait(peer, packet, packet.size(now), now, first=first)
+
+    def wait(self, peer: Peer, packet: Outgoing, size: int, now: int, *, first: bool = False) -> int:
+        """It waits for its turn; size: of the packet in the clear. Bytes of the datagram that it will be, 0
+        when it is dropped."""
+        pacer = peer.pacer
         if pacer.full:
             self.counters["pacer-full"] += 1
             return 0
-        size = len(packet.plain(0, now)) + peer.tag
+        size += peer.tag
         if peer.sending is None or size > MAX_DATAGRAM:
             self.counters["unsendable"] += 1
             return 0
@@ -151,6 +157,22 @@ class Output:
             outbox.make_room(size + SEALING_ROOM)
             outbox.memory.view[outbox.used : outbox.used + size] = plain
             sealed = session.seal_at(outbox.memory, outbox.used, size)
+        if not sealed:
+            self.counters["unsendable"] += 1
+        return sealed
+
+    def _seal_outgoing(self, peer: Peer, packet: Outgoing, now: int) -> int:
+        """The same for a packet that takes a transport-wide number."""
+        if packet.descriptor or peer.sending is None:
+            return self._seal(peer, packet.plain(peer.next_number, now))
+        first, second, sequence, timestamp, ssrc, extensions, level, _, payload, _ = packet
+        pack, before, after, size = extensions.prefixes.get(level) or extensions.prefix(level, now)
+        outbox, whole = self.outbox, size + len(payload)
+        outbox.make_room(whole + SEALING_ROOM)
+        memory, at, number = outbox.memory, outbox.used, peer.next_number
+        pack(memory.data, at, first | 0x10, second, sequence, timestamp, ssrc, before, number, after)
+        memory.view[at + size : at + whole] = payload
+        sealed = peer.sending.seal_at(memory, at, whole)
         if not sealed:
             self.counters["unsendable"] += 1
         return sealed

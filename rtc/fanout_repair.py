@@ -27,16 +27,18 @@ Sent = tuple[int, int, Peer, int, int, int, int | None, int | None, int | None]
 Types = Mapping[int, tuple[int, int]]  # codec: payload type, RTX payload type or 0
 
 
-def write_numbers(data: bytearray, start: int, packet: Packet, picture: int | None, tl0: int | None) -> None:
-    """Writes them into the copy of the packet's payload that begins at `start`; None stays as it is."""
+def with_numbers(payload: bytes, packet: Packet, picture: int | None, tl0: int | None) -> bytes:
+    """The payload of the packet, or what begins with it, with these written in; None stays as it is."""
+    changed = bytearray(payload)
     if picture is not None:
-        at = start + packet.picture_at
+        at = packet.picture_at
         if packet.picture_bits == 15:
-            data[at], data[at + 1] = 0x80 | picture >> 8, picture & 0xFF
+            changed[at], changed[at + 1] = 0x80 | picture >> 8, picture & 0xFF
         else:
-            data[at] = picture & 0x7F
+            changed[at] = picture & 0x7F
     if tl0 is not None:
-        data[start + packet.tl0_at] = tl0
+        changed[packet.tl0_at] = tl0
+    return bytes(changed)
 
 
 def payload_with(packet: Packet, types: Types, picture: int | None, tl0: int | None) -> bytes:
@@ -48,9 +50,7 @@ def payload_with(packet: Packet, types: Types, picture: int | None, tl0: int | N
     same_picture = picture is None or picture == packet.picture_id
     if same_picture and (tl0 is None or tl0 == packet.tl0picidx):
         return payload
-    changed = bytearray(payload)
-    write_numbers(changed, 0, packet, picture, tl0)
-    return bytes(changed)
+    return with_numbers(payload, packet, picture, tl0)
 
 
 def descriptor_with(packet: Packet, frame_number: int | None) -> bytes:

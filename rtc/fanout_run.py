@@ -16,9 +16,9 @@ _VOICE: Final = int(Flag.VOICE)
 #: Codecs whose packets say all that is asked of them in the fields below.
 _SIMPLE: Final = frozenset((int(Codec.OPAQUE), int(Codec.VP8), int(Codec.H264)))
 
-#: First byte of the header, which has extensions, and where the packet has padding too.
-_PLAIN: Final = 0x90
-_PADDED: Final = 0xB0
+#: First byte of the header without the bit for extensions, and where the packet has padding.
+_PLAIN: Final = 0x80
+_PADDED: Final = 0xA0
 
 
 class Part(NamedTuple):
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     timestamp: int
     marker: int  # 0x80 or 0
     level: int  # as it is written, -1 for none
-    first: int  # byte of the header
+    first: int  # byte of the header, without the bit for extensions
     body: bytes  # with padding
     octets: int  # without
 

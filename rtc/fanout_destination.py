@@ -103,17 +103,16 @@ class Destination:
         types = self._types.get(first.codec)
         if types is None or not (peer.address and self._extensions.numbered):
             return False
-        if self.plan.video and not self._layers.passes_all(run.temporal, run.spatial):
+        video = self.plan.video
+        if video and not self._layers.passes_all(run.temporal, run.spatial):
             return False
         following = self._rewriter.follow(first.sequence, first.picture_id, first.picture_bits)
         if following is None or peer.sending is None:
             return False
-        self.repairs.rtx_type = types[1]
+        if video:
+            self.repairs.rtx_type = types[1]
         self._send_straight(run, following, types[0], peer.sending, sender, now)
-        last, offset = run.sound[-1], following[1]
-        timed = [last] if run.one_time else run.sound
-        timestamps = [(part.timestamp + offset) & 0xFFFFFFFF for part in timed]
-        self._rewriter.go_on(following, last.steps, timestamps, last.pictures, last.packet.tl0picidx, now)
+        self._rewriter.go_on(following, run.steps, run.times, run.pictures, run.tl0picidx, now)
         return True
 
     def _send_straight(

@@ -44,7 +44,10 @@ class Output:
         if size:
             peer.note_sent(now, (size,), packet.cluster)
             peer.pacer.count(size, now)
-            self._ready(peer.address, size)
+            if peer.address:
+                self.outbox.add(peer.address, (size,))
+            else:
+                self.counters["unreachable"] += 1
         return size
 
     def paced(self, peer: Peer, packet: Outgoing, now: int, *, first: bool = False) -> int:
@@ -98,13 +101,7 @@ class Output:
     def flush(self, sockets: Sockets, fd: int, now: int) -> int:
         """Lets pass what is due, and sends what is ready; how many datagrams are left over."""
         for peer in list(self._waiting):
-            pacer = peer.pacer
-            while (packet := pacer.pop(now)) is not None:
-                self.send(peer, packet, now)
-            self.counters["pacer-late"] += pacer.late
-            pacer.late = 0
-            if not len(pacer):
-                del self._waiting[peer]
+            self._release(peer, now)
         outbox, counters = self.outbox, self.counters
         bursts = outbox.bursts
         if not bursts:
@@ -138,6 +135,16 @@ class Output:
     def take(self) -> list[Datagram]:
         taken, self._taken = self._taken, []
         return taken
+
+    def _release(self, peer: Peer, now: int) -> None:
+        """What waits for its turn and is due leaves."""
+        pacer = peer.pacer
+        while (packet := pacer.pop(now)) is not None:
+            self.send(peer, packet, now)
+        self.counters["pacer-late"] += pacer.late
+        pacer.late = 0
+        if not len(pacer):
+            del self._waiting[peer]
 
     def _set_aside(self, bursts: Iterable[Burst]) -> None:
         for burst in bursts:

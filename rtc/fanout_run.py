@@ -56,13 +56,16 @@ class Run:
 
     __slots__ = (
         "even",
-        "one_time",
         "packets",
+        "pictures",
         "room",
         "sound",
         "spatial",
+        "steps",
         "straight",
         "temporal",
+        "times",
+        "tl0picidx",
         "video",
     )
 
@@ -72,8 +75,12 @@ class Run:
         self.even: Final = max([len(packet.payload) for packet in packets])
         #: Of the packets, the highest.
         self.temporal = self.spatial = 0
-        #: Whether all have one timestamp.
-        self.one_time = True
+        #: Sequence numbers and picture ids from the first to the last.
+        self.steps = self.pictures = 0
+        #: Timestamps, where one differs from the one before it.
+        self.times: Final = [packets[0].timestamp]
+        #: Of the last one.
+        self.tl0picidx: Final = packets[-1].tl0picidx
         #: Of a straight run, for destinations of sound.
         self.sound: Final[list[Part]] = []
         self.straight: Final = self._is_straight()
@@ -106,8 +113,10 @@ class Run:
             self.sound.append(self._part(packet, steps, pictures))
             self.temporal = max(self.temporal, packet.temporal)
             self.spatial = max(self.spatial, packet.spatial)
-            self.one_time = self.one_time and packet.timestamp == before.timestamp
+            if packet.timestamp != before.timestamp:
+                self.times.append(packet.timestamp)
             before = packet
+        self.steps, self.pictures = steps, pictures
         return True
 
     def _part(self, packet: Packet, steps: int, pictures: int) -> Part:

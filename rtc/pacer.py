@@ -35,7 +35,7 @@ class Pacer(Generic[T]):
     @property
     def full(self) -> bool:
         """True when the next packet that has to wait is dropped."""
-        return len(self) >= PACER_PACKETS
+        return len(self._first) + len(self._second) >= PACER_PACKETS
 
     def passes(self, now: int) -> bool:
         """Whether a packet goes out at once."""
@@ -67,8 +67,10 @@ class Pacer(Generic[T]):
     def pop(self, now: int) -> T | None:
         """The next packet that passes now and is not too old, to be counted when it has; None when none
         does."""
-        while self.due(now) == 0:
-            since, packet = (self._first or self._second).popleft()
+        while waiting := self._first or self._second:
+            if self.rate and self.until - now > PACER_BURST:
+                break
+            since, packet = waiting.popleft()
             if now - since <= PACER_AGE:
                 return packet
             self.late += 1

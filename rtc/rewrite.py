@@ -224,14 +224,16 @@ class StreamRewriter:
         tl0picidx: int | None,
         now: int,
     ) -> None:
-        """Packets that `follow` were sent with those timestamps, the last of them so many sequence numbers
-        and pictures behind the first; tl0picidx as it came."""
-        place, _, picture, tl0_offset, _ = following
+        """Packets that `follow` were sent, the last of them so many sequence numbers and pictures behind the
+        first. timestamps: those of all, where one differs from the one before it; they and tl0picidx as they
+        came."""
+        place, offset, picture, tl0_offset, _ = following
         self._last_place = place = place + steps
         self._seen = self._highest = place - self._offset
         for timestamp in timestamps:
-            if timestamp != self.last_timestamp:
-                self.last_timestamp, self._time = timestamp, now
+            out_time = (timestamp + offset) & 0xFFFFFFFF
+            if out_time != self.last_timestamp:
+                self.last_timestamp, self._time = out_time, now
         if picture is not None:
             self._pictures.go_on(picture + pictures)
         if tl0picidx is not None:

@@ -33,13 +33,15 @@ _protect: Final[Any] = lib.srtp_protect
 class Memory:
     """Bytes that stay in their place, in which packets are put together, sealed and sent from."""
 
-    __slots__ = ("base", "data", "origin", "view")
+    __slots__ = ("base", "count", "data", "origin", "view")
 
     def __init__(self, size: int) -> None:
         self.data: Final = bytearray(size)
         #: To write through: costs a third of what the bytearray itself takes for a slice.
         self.view: Final = memoryview(self.data)
         self.base: Final[Any] = ffi.from_buffer("char[]", self.data)
+        #: Where the size of what is sealed goes in and out.
+        self.count: Final[Any] = ffi.new("int *")
         #: Its address.
         self.origin: Final = int(ffi.cast("uintptr_t", self.base))
 
@@ -99,7 +101,7 @@ class SrtpSession:
     def seal_at(self, memory: Memory, start: int, size: int) -> int:
         if size > MAX_DATAGRAM:
             return 0
-        count = self._size
+        count = memory.count
         count[0] = size
         if _protect(self._srtp, memory.base + start, count):
             return 0

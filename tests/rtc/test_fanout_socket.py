@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import given
@@ -68,6 +68,39 @@ def test_what_is_sent_comes_in_order(family: int, many: bool) -> None:
         assert [data for _, data in found] == [bytes((index,)) * (index + 1) for index in range(70)]
         assert {address for address, _ in found} == {to_sockaddr(near.getsockname())}
         assert len(sockets.receive(far.fileno())) == 0
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_equal_sizes_come_one_by_one(many: bool) -> None:
+    with bound() as near, bound() as far, held() as sockets:
+        if not many:
+            sockets._messages = None
+        sent = [bytes((index,)) * 100 for index in range(30)]
+        outbox = Outbox()
+        outbox.put(to_sockaddr(("127.0.0.1", 0)), b"not to be sent")
+        for data in sent:
+            outbox.put(to_sockaddr(far.getsockname()), data)
+        assert sockets.send(near.fileno(), outbox.bursts) == (30, 3000, 1)
+        assert [data for _, data in sockets.receive(far.fileno())] == sent
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_more_addresses_than_are_remembered(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one goes where it shall, though others had their place before."""
+    monkeypatch.setattr("rtc.fanout_socket._REMEMBERED", 100)
+    with ExitStack() as stack:
+        near, sockets = stack.enter_context(bound()), stack.enter_context(held())
+        far = [stack.enter_context(bound()) for _ in range(130)]
+        if not many:
+            sockets._messages = None
+        for turn in range(2):
+            outbox = Outbox()
+            for index, opened in enumerate(far):
+                outbox.put(to_sockaddr(opened.getsockname()), bytes((turn, index)))
+            assert sockets.send(near.fileno(), outbox.bursts) == (130, 260, 0)
+        for index, opened in enumerate(far):
+            found = [data for _, data in sockets.receive(opened.fileno())]
+            assert found == [bytes((turn, index)) for turn in range(2)]
 
 
 @pytest.mark.parametrize("many", [True, False])

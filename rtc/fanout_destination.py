@@ -35,6 +35,7 @@ class Destination:
         "_dropped",
         "_extensions",
         "_layers",
+        "_line",
         "_octets",
         "_output",
         "_packets",
@@ -57,6 +58,8 @@ class Destination:
         self._rewriter: Final = StreamRewriter(plan.clock_rate)
         self._layers: Final = LayerFilter()
         self._packets = self._octets = self._dropped = 0
+        # What stays as it is, for one load instead of many.
+        self._line: Final = peer, peer.pacer, output, output.outbox, plan.ssrc, plan.video
         self._extensions = ExtensionWriter(peer.ids, plan.mid)
         self.repairs: Final = Repairs(peer, plan, self._types, self._extensions, output)
 
@@ -119,10 +122,10 @@ class Destination:
         self, run: Run, following: Following, payload_type: int, session: Session, sender: Peer, now: int
     ) -> None:
         """Puts the packets together where they are sealed and sent from; those that have to wait wait."""
-        peer, plan, output, extensions = self.peer, self.plan, self._output, self._extensions
-        outbox, pacer, ssrc, number, level = output.outbox, peer.pacer, plan.ssrc, peer.next_number, NEVER
+        peer, pacer, output, outbox, ssrc, video = self._line
+        extensions, number, level = self._extensions, peer.next_number, NEVER
         parts, bound, history = run.sound, NEVER, None
-        if plan.video:
+        if video:
             parts, bound, history = run.video, pacer.bound(now), self.repairs.remember()
         place, offset, first_picture, tl0_offset, changed = following
         if outbox.used + run.room > outbox.end:

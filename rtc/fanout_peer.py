@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rtc import dependency_descriptor
@@ -122,17 +122,13 @@ class Peer:
         """The peer goes: nothing of what it sent is repaired any more."""
         self.cache[:] = [None] * CACHE_PACKETS
 
-    def note_sent(self, time: int, sizes: Iterable[int], cluster: int = 0) -> None:
+    def note_sent(self, time: int, sizes: Sequence[int], cluster: int = 0) -> None:
         """Packets of those sizes took the next transport-wide numbers and left."""
-        sent, number, size = self._sent or self._first_sent(), self.next_number, -1
-        first = number
-        for each in sizes:
-            if each != size:
-                size = each
-                entry = time, size, cluster
-            sent[number % SENT_PACKETS] = entry
+        sent, number = self._sent or self._first_sent(), self.next_number
+        for size in sizes:
+            sent[number % SENT_PACKETS] = time, size, cluster
             number += 1
-        self._noted += number - first
+        self._noted += len(sizes)
         self.next_number = number & 0xFFFF
 
     def _first_sent(self) -> list[tuple[int, int, int] | None]:

@@ -44,10 +44,7 @@ class Output:
         if size:
             peer.note_sent(now, (size,), packet.cluster)
             peer.pacer.count(size, now)
-            if peer.address:
-                self.outbox.add(peer.address, (size,))
-            else:
-                self.counters["unreachable"] += 1
+            self._ready(peer.address, size)
         return size
 
     def paced(self, peer: Peer, packet: Outgoing, now: int, *, first: bool = False) -> int:

@@ -297,10 +297,9 @@ class PythonFanout:
             self._forward_run(run, now)
 
     def _forward_run(self, run: list[Packet], now: int) -> None:
-        stream = self._streams.get(run[0].stream)
-        prepared = Run(run)
+        stream, whole = self._streams.get(run[0].stream), Run(run)
         for destination in stream.destinations:
-            destination.forward_run(prepared, stream, now)
+            destination.forward_run(whole, stream, now)
 
     def repair(self, destination: int, sequences: Sequence[int], now: int) -> int:
         entry = self._destinations.get(destination)
@@ -312,10 +311,9 @@ class PythonFanout:
         flowing = [destination for destination in flowing if destination.flows]
         if not flowing:
             return 0
-        sent = left = 0
+        sent, left = 0, size
         again = (one for destination in flowing for one in destination.probe_latest(cluster, now))
         padding = (flowing[0].probe_padding(cluster, now) for _ in count())
-        left = size
         for source in (again, padding):
             while left > 0:
                 got = next(source, None)

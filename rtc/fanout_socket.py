@@ -208,10 +208,9 @@ class _Messages:
         places, vectors, headers = self._places, self._vectors, self._headers
         if len(places) + most > _REMEMBERED:
             places.clear()
-        count = 0
+        count = at = 0
         for burst in islice(bursts, most):
             address, start = burst.address, burst.start
-            at = 8 * count
             headers[at] = places.get(address) or self._place(address)
             headers[at + 1] = len(address)
             vectors[2 * count] = burst.memory.origin + start
@@ -219,9 +218,10 @@ class _Messages:
             if burst.count > 1:
                 self._controls[_SEGMENTS.size // 2 * count + 8] = burst.size
                 headers[at + 4], headers[at + 5] = self._control[count], _SEGMENTS.size
-            else:
+            elif headers[at + 5]:
                 headers[at + 4] = headers[at + 5] = 0
             count += 1
+            at += 8
         return count
 
     def _place(self, address: bytes) -> int:

@@ -7,7 +7,7 @@ import pytest
 from pylibsrtp import _binding
 
 from rtc.fanout import MAX_DATAGRAM, MasterKey, Profile
-from rtc.srtp_session import SrtpSession
+from rtc.srtp_session import SEALING_ROOM, Memory, SrtpSession
 
 
 def key(profile: Profile, fill: int = 1) -> MasterKey:
@@ -49,6 +49,34 @@ def test_what_one_seals_the_other_opens(profile: Profile) -> None:
     assert len(sealed) == len(report) + tag + 4
     assert receiver.open_rtcp(sealed) == report
     assert receiver.open_rtcp(sealed) is None
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_sealing_in_place_gives_the_same_and_touches_nothing_before_it(profile: Profile) -> None:
+    one, other = (SrtpSession(profile, key(profile), inbound=False) for _ in range(2))
+    memory = Memory(2 * MAX_DATAGRAM)
+    for sequence, size in enumerate((0, 1, 1000, MAX_DATAGRAM - 12 - 16)):
+        plain, at = packet(sequence, size), 7 + sequence
+        memory.view[:] = b"#" * len(memory.view)
+        memory.view[at : at + len(plain)] = plain
+        sealed = one.seal_rtp(plain)
+        assert sealed is not None
+        assert other.seal_at(memory, at, len(plain)) == len(sealed)
+        assert memory.view[: at + len(sealed)] == b"#" * at + sealed
+        assert set(memory.view[at + len(sealed) + SEALING_ROOM :]) == {ord("#")}
+
+
+def test_what_cannot_be_sealed_in_place() -> None:
+    session, memory = SrtpSession(Profile.AES_256_GCM, key(Profile.AES_256_GCM), inbound=False), Memory(6000)
+    long = packet(1, MAX_DATAGRAM - 12 - 15)
+    memory.view[: len(long)] = long
+    assert session.seal_at(memory, 0, len(long)) == 0
+    assert session.seal_at(memory, 0, 5000) == 0
+    assert session.seal_at(memory, 0, 11) == 0  # less than a header
+    memory.view[: len(long)] = packet(2, len(long) - 12)
+    assert session.seal_at(memory, 0, 40) == 56
+    memory.view[:40] = packet(2, 28)
+    assert session.seal_at(memory, 0, 40) == 0  # a number is sealed once
 
 
 @pytest.mark.parametrize("profile", list(Profile))

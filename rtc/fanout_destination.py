@@ -263,11 +263,14 @@ class Destination:
         return bool(self.plan.video and self.plan.rtx_ssrc and self._rtx_type)
 
     def probe_latest(self, cluster: int, now: int) -> Iterator[int]:
-        """Sends the latest packets again, newest first; bytes of each, 0 when one could not be sent."""
-        newest = self._rewriter.last_sequence_number
+        """Sends the latest packets again, newest first; bytes of each, 0 when one could not be sent. What
+        waits itself is not repeated: it would come before what it repeats, as if that had been lost."""
+        newest, oldest = self._rewriter.last_sequence_number, self.peer.pacer.oldest
         for back in range(HISTORY_PACKETS if self._history else 0):
             found = self._find((newest - back) & 0xFFFF, now)
-            if found is not None and self._types[found[1].codec][1]:
+            if found is None or not self._types[found[1].codec][1]:
+                continue
+            if oldest is None or found[0].time < oldest:
                 yield self._again(*found, now, cluster)
 
     def probe_padding(self, cluster: int, now: int) -> int:

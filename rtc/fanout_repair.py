@@ -126,10 +126,15 @@ class Repairs:
 
     def probe_latest(self, newest: int, cluster: int, now: int) -> Iterator[int]:
         """Sends the latest packets again, from sequence number `newest` back; bytes of each, 0 when one could
-        not be sent."""
+        not be sent. What waits itself is not repeated: it would come before what it repeats, as if that had
+        been lost."""
+        oldest = self._peer.pacer.oldest
         for back in range(HISTORY_PACKETS if self.history else 0):
             found = self._find((newest - back) & 0xFFFF, now)
-            if found is not None and self._types[found[1].codec][1]:
+            if found is None or not self._types[found[1].codec][1]:
+                continue
+            _, _, _, _, time, *_ = found[0]
+            if oldest is None or time < oldest:
                 yield self._again(*found, now, cluster)
 
     def probe_padding(self, timestamp: int, cluster: int, now: int) -> int:

@@ -54,6 +54,11 @@ class Pacer(Generic[T]):
         if self.rate:
             self.until = max(self.until, now) + size * 1_000_000 // self.rate
 
+    @property
+    def oldest(self) -> int | None:
+        """Since when media waits, if any does."""
+        return self._second[0][0] if self._second else None
+
     def wait(self, packet: T, now: int, *, first: bool) -> None:
         """The packet waits from `now` on; `first`: before the media."""
         (self._first if first else self._second).append((now, packet))

@@ -59,14 +59,16 @@ class ReaderPort:
         mux = self._mux
         now = mux.now()
         some = False
-        for _ in range(BATCHES):
-            records = mux.fanout.receive(fd, now)
-            mux.take_in(records, now)
-            some = some or bool(records)
-            if len(records) < FULL:
-                break  # the loop says when there is more
-        if some:
-            mux.flush()
+        mux.held = True
+        try:
+            for _ in range(BATCHES):
+                records = mux.fanout.receive(fd, now)
+                mux.take_in(records, now)
+                some = some or bool(records)
+                if len(records) < FULL:
+                    break  # the loop says when there is more
+        finally:
+            mux.release(some=some)
 
     def flush(self, now: int) -> Datagrams:
         fanout = self._mux.fanout

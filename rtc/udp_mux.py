@@ -69,7 +69,7 @@ class UdpMux:
         self._tcp: TcpMux | None = None
         self.hand_over: HandOver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flushing = False
+        self._flushing = self.held = False  # held: what is to be sent waits for `release`
         self._timer: asyncio.TimerHandle | None = None
         self._consent: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
@@ -316,9 +316,8 @@ class UdpMux:
         return self.hand_over.pass_on(fragment, data, address)
 
     def _seen_as(self, address: bytes) -> tuple[str, int]:
-        if self._tcp is not None and (found := self._tcp.remote(address)) is not None:
-            return found
-        return unpack_address(address)
+        found = self._tcp.remote(address) if self._tcp is not None else None
+        return found or unpack_address(address)
 
     def _remember(self, link: MuxLink, address: bytes, now: float) -> None:
         """The peer has proven that it is at `address`. Raises CheckError where it cannot be had there."""
@@ -374,7 +373,14 @@ class UdpMux:
         """Something is to be sent: once, at the end of this turn of the loop."""
         if not self._flushing and self._loop is not None:
             self._flushing = True
-            self._loop.call_soon(self.flush)
+            if not self.held:
+                self._loop.call_soon(self.flush)
+
+    def release(self, *, some: bool) -> None:
+        """Sends what was held back; `some`: there is something for sure."""
+        self.held = False
+        if some or self._flushing:
+            self.flush()
 
     def flush(self) -> None:
         """Sends what is ready, and comes back when paced packets are due."""

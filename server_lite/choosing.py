@@ -10,7 +10,7 @@ from server_lite.consumer import Consumer
 from server_lite.ladder import NO_CAPS, Caps, Priority, Wish
 from server_lite.last_n import LastN, lowest_of
 from server_lite.loudest import LARGE_ROOM, VOICES
-from server_lite.path import ESTIMATE_US, Path
+from server_lite.path import EARLY_US, ESTIMATE_US, Path
 
 if TYPE_CHECKING:
     from server_lite.producer import Producer
@@ -104,7 +104,7 @@ class Chooser:
 
     def tick(self, path: Path, now: int) -> None:
         """Chooses anew where something has changed, or the path is what limits."""
-        if now - path.looked < ESTIMATE_US:
+        if now - path.looked < ESTIMATE_US - EARLY_US:
             return
         path.looked = now
         path.downlink.tick(path.wanted, now, doubted=path.allocator.doubts(now / 1e6))

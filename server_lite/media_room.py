@@ -213,7 +213,7 @@ class MediaRoom:
         trying = True
         try:
             trying = router.tick(self._port.mux.now())
-            self._port.mux.wake()
+            self._port.mux.flush()
             if router.speaker.current != self._speaker:
                 self._speaker = router.speaker.current
                 self._events.speaker_changed(self._speaker)

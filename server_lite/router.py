@@ -24,7 +24,7 @@ from server_lite.layer import Layer
 from server_lite.loudest import LoudestVoices
 from server_lite.negotiation import ConsumerPlan, ProducerPlan
 from server_lite.observers import ActiveSpeaker, Counters, Tap
-from server_lite.path import CALM_US, Path
+from server_lite.path import CALM_US, EARLY_US, Path
 from server_lite.producer import Producer
 from server_lite.rtcp_in import RtcpIn
 from server_lite.tables import Tables
@@ -42,8 +42,6 @@ EMPTY, KEY_START = int(Flag.EMPTY), int(Flag.KEY_START)
 PROBE = int(Flag.EMPTY | Flag.REPAIRED)
 REPORT_US = 1_000_000
 FEEDBACK_US = 100_000
-#: Microseconds by which something may be done before its time rather than a tick too late.
-SOON_US = 5_000
 MEASURE_US = 500_000
 
 
@@ -306,7 +304,7 @@ class Router:
         self.upstream.tick(now)
         trying = False
         for path in self.paths.values():
-            if path.layers and now - path.fed_back >= FEEDBACK_US - SOON_US:
+            if path.layers and now - path.fed_back >= FEEDBACK_US - EARLY_US:
                 path.fed_back = now
                 self.counters.packets_out += path.feed_back(now)
                 self._holder.hold(path, now)
@@ -314,7 +312,7 @@ class Router:
             trying = trying or not calm
             if path.due or not calm or now - path.looked >= CALM_US:
                 self.chooser.tick(path, now)
-        if now - self._refreshed >= FEEDBACK_US - SOON_US:
+        if now - self._refreshed >= FEEDBACK_US - EARLY_US:
             self._refreshed = now
             self._refresh(now)
         if now - self._measured >= MEASURE_US:

@@ -8,9 +8,8 @@
 enum { BATCH = 64, MAX_DATAGRAM = 1500, MAX_SEGMENTS = 8, CACHE_PACKETS = 512, HISTORY_PACKETS = 1024 };
 enum { REPAIRS_PER_SECOND = 400, PACER_PACKETS = 400, PACER_BURST = 10000, PACER_AGE = 300000, ARRIVALS = 4096, SENT_PACKETS = 8192 };
 enum { MAX_INCOMING_SSRCS = 64, STRANGERS_PER_SECOND = 2000, OTHERS_PER_SECOND = 400, BACKLOG = 4096 };
-enum { TAKE_PACKETS = 16384 };
+enum { TAKE_PACKETS = 16384, MAX_EVENING = 4, EVEN_BYTES = 1300 };
 enum { CACHE_AGE = 1500000, REMEMBERED_DROPS = 512, REMEMBERED_PICTURES = 64, WINDOW = 128, ADDRESS_BYTES = 32 };
-enum { MAX_EVENING = 4, EVEN_BYTES = 1300 };
 enum { MAX_DECODE_TARGETS = 32, MAX_TEMPLATES = 64, SLOT_BYTES = 2048, MAX_CODECS = 16, MID_BYTES = 255 };
 /* The largest packet that leaves: what came in, with other extensions, an RTX number and a tag. */
 enum { MAX_SEALED = MAX_DATAGRAM + 700 };
@@ -223,7 +222,7 @@ typedef struct peer {
     uint8_t address[ADDRESS_BYTES];
     int address_size;
     keys in, out;
-    int keyed;
+    int keyed, listened; /* listened: somebody looks at its feedback */
     uint8_t ids[IDS];
     used_ssrc incoming[MAX_INCOMING_SSRCS];
     int incoming_count;
@@ -245,7 +244,6 @@ typedef struct peer {
     int *streams;
     int stream_count, stream_room;
     struct observer *observer;
-    int listened; /* somebody looks at its feedback */
 } peer;
 
 typedef struct stream {

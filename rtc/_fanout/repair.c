@@ -67,14 +67,17 @@ static int can_probe(const destination *d)
     return d->video && d->rtx_ssrc && d->probe_codec >= 0 && d->rtx_types[d->probe_codec] >= 0;
 }
 
-/* The latest packets of one destination again; 0 where one was dropped, which ends the probe. */
+/* The latest packets of one destination again; 0 where one was dropped, which ends the probe. What still waits itself
+ * is not repeated: it would come before what it repeats, as if that had been lost. */
 static int probe_latest(hf_core *c, destination *d, int64_t *left, int *done, uint32_t cluster, int64_t now)
 {
+    const waiting *oldest = peer_of(c, d->peer)->media.first;
+    int64_t until = oldest ? oldest->since : INT64_MAX;
     uint16_t newest = (uint16_t)d->rewriter.last_place;
     for (int back = 0; d->history && back < HISTORY_PACKETS && *left > 0; back++) {
         const history *h;
         const cached *kept = find(c, d, (uint16_t)(newest - back), now, &h);
-        if (!kept || d->rtx_types[h->codec] < 0)
+        if (!kept || d->rtx_types[h->codec] < 0 || h->time >= until)
             continue;
         int sent = again(c, d, h, kept, cluster, now);
         if (!sent)

@@ -136,6 +136,24 @@ def test_a_probe_repeats_the_latest_first_and_then_pads() -> None:
     assert [packet.sequence_number for packet in packets] == list(range(1, len(packets) + 1))
 
 
+def test_a_probe_does_not_repeat_what_waits_itself() -> None:
+    """It would arrive before what it repeats, and look as if that had been lost."""
+    call, peer, _ = flowing(3)
+    went = [packet.sequence_number for packet in call.packets()]
+    call.fanout.set_pace(peer, 1000)
+    for number in range(4, 12):
+        call.now += 1000
+        call.comes(vp8(number))
+    went += [packet.sequence_number for packet in call.packets()]
+    assert len(went) < 11  # some wait
+    assert call.fanout.probe(peer, 2000, 1, call.now) > 0
+    call.fanout.set_pace(peer, 0)
+    repeated = [packet for packet in call.packets() if packet.ssrc == 78 and packet.payload]
+    numbers = [int.from_bytes(packet.payload[:2], "big") for packet in repeated]
+    assert numbers
+    assert set(numbers) <= set(went)
+
+
 def test_a_probe_before_any_picture_is_padding() -> None:
     call = Call()
     peer = call.receiver()

@@ -48,9 +48,9 @@ def meeting() -> Iterator[Meeting]:
         for one in (port, sender):
             one.bind(("127.0.0.1", 0))
         port.setblocking(False)
-        one = Meeting(port, sender)
-        yield one
-        one.call.fanout.close()
+        held = Meeting(port, sender)
+        yield held
+        held.call.fanout.close()
 
 
 def part(number: int, size: int) -> RtpPacket:

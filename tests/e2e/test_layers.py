@@ -185,8 +185,8 @@ def await_high(room: Room) -> None:
 def test_a_thin_link_is_served_low_and_high_again_and_nobody_else_notices(
     room: Room, browser: str, record_property: Record
 ) -> None:
-    """A machine that is busy for a moment spoils a probe, and the next one comes two seconds later, or holds a
-    browser up: there is a second try at being in time. All else holds for both."""
+    """A machine that is busy for a moment spoils a probe, after which the next comes two seconds later, or it
+    holds a browser up: there is a second try at being in time. All else holds for both."""
     if not _thinned_and_freed(room, browser, record_property):
         assert _thinned_and_freed(room, browser, record_property)
 

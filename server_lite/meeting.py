@@ -16,6 +16,9 @@ from server_lite.room import Event, Room
 
 log = logging.getLogger(__name__)
 
+#: Seconds until lost members are looked for again where a look failed. Longer keeps dead tiles on the screen.
+AGAIN_S = 0.1
+
 
 class Connection(Protocol):
     """The signalling connection of one member."""
@@ -167,13 +170,17 @@ class Meeting:
         if connection is not None:
             connection.close("left", "You left the meeting.")
 
-    def _await_lost(self) -> None:
-        """Looks again when the place of the next lost member ends."""
+    def _await_lost(self, *, again: bool = False) -> None:
+        """Looks when the place of the next lost member ends; `again`: the last look failed."""
         due = self.room.next_overdue
         if self._timer is None and due is not None:
-            wait = max(due - time.monotonic(), 0.001)
+            wait = AGAIN_S if again else max(due - time.monotonic(), 0.001)
             self._timer = asyncio.get_running_loop().call_later(wait, self._look_for_lost)
 
     def _look_for_lost(self) -> None:
         self._timer = None
-        self.happened(events.Tick())
+        try:
+            self.happened(events.Tick())
+        except Exception:  # else lost members would stay for ever
+            log.exception("a look for lost members failed")
+            self._await_lost(again=True)

@@ -32,11 +32,11 @@ UNKNOWN_RATE: Final = 20_000_000
 RTCP_PER_SECOND: Final = 200
 #: Microseconds between two looks at the estimate. Shorter probes in finer steps and costs CPU per member.
 ESTIMATE_US: Final = 50_000
+#: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
+CALM_US: Final = 1_000_000
 #: Microseconds by which a look may come before its time: loops wake a little early, and to wait for the next
 #: tick would be late.
 EARLY_US: Final = 5_000
-#: The same where nothing limits. Longer costs less, and sees later that more is wanted than ever was sent.
-CALM_US: Final = 1_000_000
 #: Probes go beyond what is wanted by this factor, since who is to get more must be able to take more than
 #: that (allocation.MARGIN, and SURE after a mistake: DOUBTED). Lower ends with an estimate that is enough and
 #: a picture that stays low; higher probes paths on which all is well.

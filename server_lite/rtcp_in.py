@@ -22,8 +22,6 @@ class RtcpIn:
 
     def handle(self, path: Path, data: bytes, now: int) -> None:
         """Raises PacketError where the datagram lies; then nothing of it counts."""
-        if path.downlink.agreed and rtcp.is_receiver_report(data):
-            return  # feedback for each packet tells more
         for packet in rtcp.parse_compound(data):
             match packet:
                 case rtcp.TransportFeedback():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
-from rtc.fanout import StreamPlan
+from rtc.fanout import Record, StreamPlan
 from server_lite.consumer import CODECS, Consumer
 from server_lite.ladder import Layer as Option
 from server_lite.layer import Layer
@@ -13,6 +14,8 @@ from server_lite.observers import Tap
 
 if TYPE_CHECKING:
     from server_lite.path import Path
+
+log = logging.getLogger(__name__)
 
 #: Heights taken for the layers of a picture, highest first, until key frames tell. Only their order matters.
 _GUESSED_HEIGHTS: Final = (720, 360, 180)
@@ -90,6 +93,15 @@ class Producer:
             return layer.height
         rank = len(self.layers) - 1 - self.ranked().index(layer)
         return _GUESSED_HEIGHTS[min(rank, len(_GUESSED_HEIGHTS) - 1)]
+
+    def let_see(self, data: bytes, record: Record, layer: Layer, now: int) -> None:
+        """Taps see a packet as it came; one that fails is taken off, and nobody else notices."""
+        for tap in list(self.taps):
+            try:
+                tap.packet(data, record, layer, now)
+            except Exception:
+                log.exception("an observer failed and is taken off")
+                self.taps.remove(tap)
 
     def dump(self) -> dict[str, object]:
         return {

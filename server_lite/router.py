@@ -8,7 +8,6 @@ microseconds.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from rtc.errors import PacketError
@@ -30,8 +29,6 @@ from server_lite.rtcp_in import RtcpIn
 from server_lite.tables import Tables
 from server_lite.upstream import Upstream
 from server_lite.voices import VOICE, Voices
-
-log = logging.getLogger(__name__)
 
 #: Microseconds between reception reports (RFC 3550 section 6.2 allows less for large sessions), between turns
 #: of feedback to each sender, and between measurements of rates. Shorter reacts sooner and costs CPU for each
@@ -266,7 +263,7 @@ class Router:
             self.counters.over_cap += 1
             return DROP
         if producer.taps:
-            self._let_see(producer, layer, record, index, now)
+            producer.let_see(self.plane.packet(index), record, layer, now)
         if flags & EMPTY:  # padding: the plane closes its gap
             return FORWARD
         if place == 0:
@@ -341,16 +338,6 @@ class Router:
         }
 
     # Packets.
-
-    def _let_see(self, producer: Producer, layer: Layer, record: Record, index: int, now: int) -> None:
-        """Taps see it as it came; one that fails is taken off, and nobody else notices."""
-        data = self.plane.packet(index)
-        for tap in list(producer.taps):
-            try:
-                tap.packet(data, record, layer, now)
-            except Exception:
-                log.exception("an observer failed and is taken off")
-                producer.taps.remove(tap)
 
     def _sound(self, producer: Producer, layer: Layer, record: Record, now: int) -> int:
         if record.level == 255:  # a sender that does not say how loud it is is always forwarded

@@ -170,59 +170,69 @@ def segments(near: socket.socket) -> bool:
         return [len(data) for data in got(far)] == [200]
 
 
+class Joining:
+    """A plane that sends from `near` to `far`, which gives what came as one message as one."""
+
+    def __init__(self, plane: Fanout, near: socket.socket, far: socket.socket) -> None:
+        self.joined = segments(near)
+        far.setsockopt(SOL_UDP, UDP_GRO, 1)
+        self.plane, self.near, self._far = plane, near, far
+        self.name = to_sockaddr(far.getsockname())
+
+    def sizes(self) -> list[int]:
+        """Of the messages that came."""
+        return [len(data) for data in got(self._far)]
+
+
+@contextmanager
+def joining(make: MakePlane) -> Iterator[Joining]:
+    with bound() as near, bound() as far:
+        plane = make()
+        yield Joining(plane, near, far)
+        plane.close()
+
+
 @each_plane
 def test_equal_sizes_to_one_address_leave_as_one_message(make: MakePlane) -> None:
     """Where the system can: Linux since 4.18 and 5.0 has both ends of it."""
-    with bound() as near, bound() as far:
-        joined = segments(near)
-        far.setsockopt(SOL_UDP, UDP_GRO, 1)
-        plane, name = make(), to_sockaddr(far.getsockname())
+    with joining(make) as way:
         for size in [200] * 19 + [90] + [200] * 2 + [300]:
-            plane.send_to(name, bytes(size))
-        plane.flush(near.fileno(), 0)
-        sizes = [len(data) for data in got(far)]
+            way.plane.send_to(way.name, bytes(size))
+        way.plane.flush(way.near.fileno(), 0)
+        sizes = way.sizes()
         assert sum(sizes) == 19 * 200 + 90 + 2 * 200 + 300
-        if joined:
+        if way.joined:
             assert sizes == [MAX_SEGMENTS * 200, MAX_SEGMENTS * 200, 3 * 200 + 90, 400, 300]
         else:
             assert len(sizes) == 23
-        plane.close()
 
 
 @each_plane
 def test_a_closed_way_does_not_cost_the_others_their_segments(make: MakePlane) -> None:
-    with bound() as near, bound() as far:
-        joined = segments(near)
-        far.setsockopt(SOL_UDP, UDP_GRO, 1)
-        plane, name = make(), to_sockaddr(far.getsockname())
-        for address in [to_sockaddr(("127.0.0.1", 0))] * 3 + [name] * 3:
-            plane.send_to(address, bytes(100))
-        plane.flush(near.fileno(), 0)
-        assert plane.counters()["unreachable"] == 3
-        assert [len(data) for data in got(far)] == ([300] if joined else [100] * 3)
-        plane.close()
+    with joining(make) as way:
+        for address in [to_sockaddr(("127.0.0.1", 0))] * 3 + [way.name] * 3:
+            way.plane.send_to(address, bytes(100))
+        way.plane.flush(way.near.fileno(), 0)
+        assert way.plane.counters()["unreachable"] == 3
+        assert way.sizes() == ([300] if way.joined else [100] * 3)
 
 
 @each_plane
 def test_where_segments_are_refused_each_goes_alone_and_later_they_are_tried_again(make: MakePlane) -> None:
     """The system refuses segments on a socket without check sums, as it does where there are none."""
-    with bound() as near, bound() as far:
-        joined = segments(near)
-        far.setsockopt(SOL_UDP, UDP_GRO, 1)
-        near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
-        plane, name = make(), to_sockaddr(far.getsockname())
+    with joining(make) as way:
+        way.near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
 
         def sizes(count: int) -> list[int]:
             for _ in range(count):
-                plane.send_to(name, bytes(100))
-            assert plane.flush(near.fileno(), 0) == 0
-            return [len(data) for data in got(far)]
+                way.plane.send_to(way.name, bytes(100))
+            assert way.plane.flush(way.near.fileno(), 0) == 0
+            return way.sizes()
 
         assert sizes(8) == [100] * 8
-        near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 0)
+        way.near.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 0)
         for _ in range(12):
             assert sizes(80) == [100] * 80
         assert sum(sizes(80)) == 8000
-        assert sizes(8) == ([800] if joined else [100] * 8)
-        assert plane.counters()["unreachable"] == 0
-        plane.close()
+        assert sizes(8) == ([800] if way.joined else [100] * 8)
+        assert way.plane.counters()["unreachable"] == 0
